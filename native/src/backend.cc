@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What Triton calls. Nothing but the passage between its handles and our objects, and between its errors and our exceptions.
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "binding.h"
+#include "control.h"
+#include "error.h"
+#include "instance.h"
+#include "model.h"
+#include "model_registry.h"
+#include "pytriton/triton_abi.h"
+
+namespace pytriton {
+
+namespace {
+
+struct Backend {
+  ModelRegistry models;
+  std::mutex mutex;
+  std::unique_ptr<Control> control;  // guarded by mutex; last, because it uses the registry
+};
+
+Backend& BackendOf(TRITONBACKEND_Model* model) {
+  TRITONBACKEND_Backend* handle = nullptr;
+  void* state = nullptr;
+  Check(TRITONBACKEND_ModelBackend(model, &handle));
+  Check(TRITONBACKEND_BackendState(handle, &state));
+  return *static_cast<Backend*>(state);
+}
+
+Model* ModelOf(TRITONBACKEND_Model* handle) {
+  void* state = nullptr;
+  Check(TRITONBACKEND_ModelState(handle, &state));
+  return static_cast<Model*>(state);
+}
+
+Model* ModelOf(TRITONBACKEND_ModelInstance* instance) {
+  TRITONBACKEND_Model* handle = nullptr;
+  Check(TRITONBACKEND_ModelInstanceModel(instance, &handle));
+  return ModelOf(handle);
+}
+
+Instance* InstanceOf(TRITONBACKEND_ModelInstance* handle) {
+  void* state = nullptr;
+  Check(TRITONBACKEND_ModelInstanceState(handle, &state));
+  return static_cast<Instance*>(state);
+}
+
+void CheckApiVersion() {
+  uint32_t major = 0;
+  uint32_t minor = 0;
+  Check(TRITONBACKEND_ApiVersion(&major, &minor));
+  if (major != kRequiredApiMajor || minor < kRequiredApiMinor) {
+    throw Failure(Code::kUnsupported, "this server has backend API " + std::to_string(major) + "." +
+                                          std::to_string(minor) + ", pytriton needs " +
+                                          std::to_string(kRequiredApiMajor) + "." + std::to_string(kRequiredApiMinor) +
+                                          " or a later minor version");
+  }
+}
+
+// The first model to load exists only for this: a backend learns of its server through a model.
+void StartControl(Backend& backend, TRITONBACKEND_Model* model) {
+  const char* descriptor = std::getenv("PYTRITON_CONTROL_FD");
+  if (descriptor == nullptr) {
+    throw Failure(Code::kInvalidArgument, "PYTRITON_CONTROL_FD is not set");
+  }
+  TRITONSERVER_Server* server = nullptr;
+  Check(TRITONBACKEND_ModelServer(model, &server));
+  const std::unique_lock lock(backend.mutex);
+  if (backend.control == nullptr) {
+    backend.control = std::make_unique<Control>(Socket(UniqueFd(std::atoi(descriptor))), server, backend.models);
+  }
+}
+
+void InitializeModel(TRITONBACKEND_Model* handle) {
+  const char* name = nullptr;
+  uint64_t version = 0;
+  TRITONBACKEND_ArtifactType type = TRITONBACKEND_ARTIFACT_FILESYSTEM;
+  const char* location = nullptr;
+  Check(TRITONBACKEND_ModelName(handle, &name));
+  Check(TRITONBACKEND_ModelVersion(handle, &version));
+  Check(TRITONBACKEND_ModelRepository(handle, &type, &location));
+  Backend& backend = BackendOf(handle);
+  Binding binding = Binding::Read(std::string(location) + "/" + std::to_string(version) + "/binding");
+  if (binding.bootstrap) {
+    StartControl(backend, handle);
+    backend.models.Add(handle, name);
+    return;
+  }
+  auto model = std::make_unique<Model>(name, version, std::move(binding));
+  Check(TRITONBACKEND_ModelSetState(handle, model.get()));
+  backend.models.Add(handle, name);
+  backend.models.Set(handle, model.release());
+}
+
+void FinalizeModel(TRITONBACKEND_Model* handle) {
+  Backend& backend = BackendOf(handle);
+  backend.models.Set(handle, nullptr);
+  delete ModelOf(handle);
+  backend.models.Remove(handle);
+}
+
+}  // namespace
+
+}  // namespace pytriton
+
+using namespace pytriton;
+
+extern "C" {
+
+TRITONSERVER_Error* TRITONBACKEND_Initialize(TRITONBACKEND_Backend* backend) {
+  return Guard([&] {
+    CheckApiVersion();
+    Check(TRITONBACKEND_BackendSetState(backend, new Backend));
+  });
+}
+
+TRITONSERVER_Error* TRITONBACKEND_Finalize(TRITONBACKEND_Backend* backend) {
+  return Guard([&] {
+    void* state = nullptr;
+    Check(TRITONBACKEND_BackendState(backend, &state));
+    delete static_cast<Backend*>(state);
+  });
+}
+
+TRITONSERVER_Error* TRITONBACKEND_ModelInitialize(TRITONBACKEND_Model* model) {
+  return Guard([&] { InitializeModel(model); });
+}
+
+TRITONSERVER_Error* TRITONBACKEND_ModelFinalize(TRITONBACKEND_Model* model) {
+  return Guard([&] { FinalizeModel(model); });
+}
+
+TRITONSERVER_Error* TRITONBACKEND_ModelInstanceInitialize(TRITONBACKEND_ModelInstance* handle) {
+  return Guard([&] {
+    if (Model* const model = ModelOf(handle)) {
+      auto instance = std::make_unique<Instance>(*model, handle);
+      Check(TRITONBACKEND_ModelInstanceSetState(handle, instance.get()));
+      instance.release();
+    }
+  });
+}
+
+TRITONSERVER_Error* TRITONBACKEND_ModelInstanceFinalize(TRITONBACKEND_ModelInstance* handle) {
+  return Guard([&] { delete InstanceOf(handle); });
+}
+
+TRITONSERVER_Error* TRITONBACKEND_ModelInstanceExecute(TRITONBACKEND_ModelInstance* handle,
+                                                       TRITONBACKEND_Request** requests, uint32_t request_count) {
+  return Guard([&] {
+    Instance* const instance = InstanceOf(handle);
+    if (instance == nullptr) {
+      throw Failure(Code::kUnsupported, "this model takes no requests");
+    }
+    instance->Execute({requests, request_count});
+  });
+}
+
+}  // extern "C"

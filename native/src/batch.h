@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/link.h"
+#include "gather.h"
+#include "model.h"
+
+namespace pytriton {
+
+// The requests that Triton gave an instance to run together, from then until each is answered and given back.
+class Batch final : public Task {
+ public:
+  Batch(Model& model, TRITONBACKEND_ModelInstance* instance, std::span<TRITONBACKEND_Request* const> requests);
+  ~Batch() override;
+
+  // Whether every request turned out to be unfit.
+  bool empty() const { return requests_.empty(); }
+
+  uint64_t BlockSize() const;
+  void CopyInputs(const Link::Reservation& reservation);
+
+  void OnResult(const SlotView& slot, const Message& message) override;
+  void OnFailure(const Failure& failure) override;
+
+ private:
+  static std::vector<BatchRequest> Own(std::span<TRITONBACKEND_Request* const> requests);
+  void Report() noexcept;
+
+  Model& model_;
+  TRITONBACKEND_ModelInstance* instance_;
+  const uint64_t exec_start_ns_;
+  uint64_t compute_start_ns_ = 0;
+  uint64_t compute_end_ns_ = 0;
+  std::vector<BatchRequest> requests_;
+  const Gather gather_;  // after the requests, which it reads
+  uint64_t rows_ = 0;
+};
+
+}  // namespace pytriton

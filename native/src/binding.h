@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace pytriton {
+
+// What the backend has to know of a model version beyond Triton's own configuration; the app writes it beside that
+// (pytriton/server/repository.py), one value a line.
+struct Binding {
+  struct Tensor {
+    std::string name;
+    uint32_t datatype = 0;  // TRITONSERVER_DataType
+    uint32_t rank = 0;      // without the batch dimension
+  };
+
+  bool bootstrap = false;  // only starts the control channel
+  std::string socket_path;
+  uint32_t workers = 1;  // that loading waits for
+  std::chrono::milliseconds attach_timeout{30000};
+  uint64_t memory_limit = 0;  // bytes, per worker
+  bool batching = true;
+  std::vector<Tensor> inputs;
+  std::vector<Tensor> outputs;
+
+  // Throws Failure that names the file and the line.
+  static Binding Read(const std::string& path);
+};
+
+}  // namespace pytriton

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+
+namespace pytriton {
+
+// A range of a segment.
+struct Block {
+  uint64_t offset = 0;
+  uint64_t length = 0;
+
+  bool Contains(uint64_t other_offset, uint64_t other_length) const {
+    return other_offset >= offset && other_length <= length && other_offset - offset <= length - other_length;
+  }
+};
+
+// Hands out ranges of a segment, lowest address first: what is used stays together at the start, in pages already touched.
+// Not thread-safe; knows numbers only.
+class Allocator {
+ public:
+  explicit Allocator(uint64_t size);
+
+  // Page-aligned, of `SizeClass(length)` bytes; nothing when no free range is that long.
+  std::optional<Block> Allocate(uint64_t length);
+  void Free(const Block& block);
+
+  uint64_t in_use() const { return in_use_; }
+
+  // What was touched once and not used since the last call: pages that can be given back. All free pages when nothing was
+  // allocated in between, otherwise those above the highest address in use meanwhile.
+  std::map<uint64_t, uint64_t> TakeIdle();
+
+  // Rounds up to whole pages and, above 16 KiB, to a quarter of a power of two, so that few different lengths occur: a
+  // worker keeps something for each.
+  static uint64_t SizeClass(uint64_t length);
+
+ private:
+  uint64_t HighestInUse() const;
+
+  uint64_t size_;
+  uint64_t in_use_ = 0;
+  uint64_t touched_ = 0;  // no page above was touched since it was last given back
+  uint64_t peak_ = 0;     // end of the highest block since the last TakeIdle
+  bool active_ = false;
+  std::map<uint64_t, uint64_t> free_;  // offset -> length, never adjacent
+};
+
+}  // namespace pytriton

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/link.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "core/message.h"
+
+namespace pytriton {
+
+namespace {
+
+constexpr int kGreetingTimeoutMs = 5000;
+// How long memory has to lie idle before it goes back to the system.
+constexpr std::chrono::milliseconds kIdle{5000};
+
+}  // namespace
+
+Permit& Permit::operator=(Permit&& other) noexcept {
+  if (this != &other) {
+    Release();
+    link_ = std::move(other.link_);
+    owner_ = other.owner_;
+  }
+  return *this;
+}
+
+void Permit::Release() {
+  if (const std::shared_ptr<Link> link = std::exchange(link_, nullptr)) {
+    owner_->Released(*link);
+  }
+}
+
+Link::Link(Socket socket, uint64_t memory_limit, LinkOwner& owner)
+    : socket_(std::move(socket)), owner_(owner), segment_(memory_limit), allocator_(memory_limit) {}
+
+void Link::Serve() {
+  if (!Greet()) {
+    return;
+  }
+  owner_.Attached(*this);
+  const std::string why = ReceiveLoop();
+  Close();
+  FailAll(Failure(Code::kUnavailable, "the worker that held this request " + why + "; the request can be sent again"));
+  owner_.Detached(*this, why);
+}
+
+bool Link::Greet() {
+  try {
+    if (socket_.PeerUser() != geteuid()) {
+      throw ProtocolError("the worker runs as another user than the server");
+    }
+    socket_.SetReceiveTimeout(kGreetingTimeoutMs);
+    std::array<std::byte, sizeof(Hello)> packet;
+    size_t size = 0;
+    if (socket_.Receive(packet, size) != Socket::Received::kPacket) {
+      throw ProtocolError("a connection that sent no greeting");
+    }
+    capacity_ = DecodeHello({packet.data(), size > packet.size() ? 0 : size}).capacity;
+  } catch (const ProtocolError& error) {
+    const Message reject = MakeMessage(Kind::kReject);
+    const std::string reason = error.what();
+    std::vector<std::byte> packet(sizeof(reject) + reason.size());
+    std::memcpy(packet.data(), &reject, sizeof(reject));
+    std::memcpy(packet.data() + sizeof(reject), reason.data(), reason.size());
+    socket_.Send(packet);
+    owner_.Rejected(reason);
+    return false;
+  }
+  socket_.SetReceiveTimeout(static_cast<int>(kIdle.count()));
+  const Message welcome = MakeMessage(Kind::kWelcome, 0, 0, segment_.size());
+  return socket_.SendWithDescriptor(BytesOf(welcome), segment_.descriptor());
+}
+
+std::string Link::ReceiveLoop() {
+  last_trim_ = std::chrono::steady_clock::now();
+  std::array<std::byte, sizeof(Message)> packet;
+  while (true) {
+    size_t size = 0;
+    switch (socket_.Receive(packet, size)) {
+      case Socket::Received::kEnd:
+        return "went away";
+      case Socket::Received::kTimeout:
+        GiveBackIdle();
+        continue;
+      case Socket::Received::kPacket:
+        break;
+    }
+    try {
+      // A packet longer than a message was cut: let the decoder say so.
+      Handle(DecodeMessage({packet.data(), size > packet.size() ? 0 : size}));
+    } catch (const ProtocolError& error) {
+      return std::string("broke the protocol (") + error.what() + ")";
+    }
+  }
+}
+
+void Link::Handle(const Message& message) {
+  switch (static_cast<Kind>(message.kind)) {
+    case Kind::kResult:
+      HandleResult(message);
+      break;
+    case Kind::kReserve:
+      HandleReserve(message);
+      break;
+    default:
+      HandleRelease(message);
+      break;
+  }
+  if (std::chrono::steady_clock::now() - last_trim_ > kIdle) {
+    GiveBackIdle();
+  }
+}
+
+Link::Slot& Link::Find(const Message& message) {
+  const auto found = slots_.find(message.slot);
+  if (found == slots_.end()) {
+    throw ProtocolError("message " + std::to_string(message.kind) + " about slot " + std::to_string(message.slot) +
+                        ", which is not in use");
+  }
+  return found->second;
+}
+
+void Link::HandleResult(const Message& message) {
+  std::unique_lock lock(mutex_);
+  Slot& slot = Find(message);
+  if (slot.task == nullptr) {
+    throw ProtocolError("a result after the final one of slot " + std::to_string(message.slot));
+  }
+  lock.unlock();
+  slot.task->OnResult({segment_.base(), slot.blocks}, message);
+  lock.lock();
+  slot.released = slot.released || (message.flags & kFlagReleased) != 0;
+  if ((message.flags & kFlagFinal) == 0) {
+    return;
+  }
+  const std::unique_ptr<Task> task = std::move(slot.task);
+  const Permit permit = std::move(slot.permit);
+  FreeIfDone(message.slot, slot);
+  lock.unlock();  // before the task and the permit, which call out, are destroyed
+}
+
+void Link::HandleReserve(const Message& message) {
+  const std::unique_lock lock(mutex_);
+  Slot& slot = Find(message);
+  if (slot.task == nullptr) {
+    throw ProtocolError("memory wanted for slot " + std::to_string(message.slot) + " after its final result");
+  }
+  const std::optional<Block> block = allocator_.Allocate(message.length);
+  if (block) {
+    slot.blocks.push_back(*block);
+  }
+  const Message answer = block ? MakeMessage(Kind::kReserved, message.slot, block->offset, block->length)
+                               : MakeMessage(Kind::kRefused, message.slot, 0, segment_.size());
+  Tell(answer);
+}
+
+void Link::HandleRelease(const Message& message) {
+  const std::unique_lock lock(mutex_);
+  Slot& slot = Find(message);
+  if (slot.released) {
+    throw ProtocolError("slot " + std::to_string(message.slot) + " released twice");
+  }
+  slot.released = true;
+  FreeIfDone(message.slot, slot);
+}
+
+void Link::FreeIfDone(uint64_t id, Slot& slot) {
+  if (slot.task != nullptr || !slot.released) {
+    return;
+  }
+  for (const Block& block : slot.blocks) {
+    allocator_.Free(block);
+  }
+  slots_.erase(id);
+}
+
+Link::Reservation Link::Reserve(uint64_t length) {
+  const std::unique_lock lock(mutex_);
+  if (closed_) {
+    throw Failure(Code::kUnavailable, "the worker went away before it got this request; the request can be sent again");
+  }
+  const std::optional<Block> block = allocator_.Allocate(length);
+  if (!block) {
+    throw Failure(Code::kUnavailable,
+                  "no shared memory left for a batch of " + std::to_string(length) + " bytes: " +
+                      std::to_string(allocator_.in_use()) + " of " + std::to_string(segment_.size()) +
+                      " bytes are in use by " + std::to_string(slots_.size()) +
+                      " batches that are in work or whose arrays the function still keeps; keep copies of the arrays, "
+                      "or raise the limit");
+  }
+  idle_rounds_ = 0;
+  return {next_slot_++, *block, segment_.base()};
+}
+
+void Link::Abandon(const Reservation& reservation) {
+  const std::unique_lock lock(mutex_);
+  allocator_.Free(reservation.block);
+}
+
+void Link::Post(const Reservation& reservation, std::unique_ptr<Task>& task, Permit& permit) {
+  {
+    const std::unique_lock lock(mutex_);
+    if (closed_) {
+      throw Failure(Code::kUnavailable,
+                    "the worker went away before it got this request; the request can be sent again");
+    }
+    Slot& slot = slots_[reservation.slot];
+    slot.blocks.push_back(reservation.block);
+    slot.task = std::move(task);
+    slot.permit = std::move(permit);
+  }
+  const Block& block = reservation.block;
+  Tell(MakeMessage(Kind::kExecute, reservation.slot, block.offset, block.length));
+}
+
+void Link::Tell(const Message& message) {
+  // Never waits for a worker that does not read. The serving thread sees the end and fails what the worker held.
+  if (!socket_.Send(BytesOf(message), MSG_DONTWAIT)) {
+    Close();
+  }
+}
+
+bool Link::closed() const {
+  const std::unique_lock lock(mutex_);
+  return closed_;
+}
+
+void Link::FailAll(const Failure& failure) {
+  std::unordered_map<uint64_t, Slot> slots;
+  {
+    const std::unique_lock lock(mutex_);
+    closed_ = true;
+    slots.swap(slots_);
+  }
+  for (auto& [id, slot] : slots) {
+    if (slot.task != nullptr) {
+      slot.task->OnFailure(failure);
+    }
+  }
+}
+
+void Link::GiveBackIdle() {
+  std::map<uint64_t, uint64_t> idle;
+  {
+    const std::unique_lock lock(mutex_);
+    last_trim_ = std::chrono::steady_clock::now();
+    // The first quiet round gives back what lies above the peak, the second one the rest; then there is nothing left.
+    if (idle_rounds_ == 2) {
+      return;
+    }
+    ++idle_rounds_;
+    idle = allocator_.TakeIdle();
+    // Punched under the lock, so that no batch is gathered into pages about to vanish.
+    for (const auto& [offset, length] : idle) {
+      segment_.GiveBack(offset, length);
+    }
+  }
+}
+
+}  // namespace pytriton

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/allocator.h"
+#include "core/failure.h"
+#include "core/results.h"
+#include "core/segment.h"
+#include "core/socket.h"
+#include "pytriton/shm_layout.h"
+
+namespace pytriton {
+
+class Link;
+
+// One batch on its way through a worker. Ends with its final result or with a failure, never with both, never with neither.
+class Task {
+ public:
+  virtual ~Task() = default;
+  // Throws ProtocolError when the worker wrote nonsense; OnFailure follows then.
+  virtual void OnResult(const SlotView& slot, const Message& message) = 0;
+  virtual void OnFailure(const Failure& failure) = 0;
+};
+
+// Who is told about workers that come, get free and go.
+class LinkOwner {
+ public:
+  virtual ~LinkOwner() = default;
+  virtual void Attached(Link& link) = 0;
+  virtual void Detached(Link& link, const std::string& why) = 0;
+  virtual void Rejected(const std::string& why) = 0;
+  virtual void Released(Link& link) = 0;
+};
+
+// The right to have one more batch in flight on a link. Given back when it goes out of scope.
+class Permit {
+ public:
+  Permit() = default;
+  Permit(std::shared_ptr<Link> link, LinkOwner* owner) : link_(std::move(link)), owner_(owner) {}
+  Permit(Permit&& other) noexcept = default;
+  Permit& operator=(Permit&& other) noexcept;
+  ~Permit() { Release(); }
+
+  void Release();
+  const std::shared_ptr<Link>& link() const { return link_; }
+  explicit operator bool() const { return link_ != nullptr; }
+
+ private:
+  std::shared_ptr<Link> link_;
+  LinkOwner* owner_ = nullptr;
+};
+
+// One connected worker: its socket, its segment and the slots it has in use.
+class Link {
+ public:
+  // A place for one batch, not yet known to the worker.
+  struct Reservation {
+    uint64_t slot;
+    Block block;
+    std::byte* base;  // of the segment
+  };
+
+  Link(Socket socket, uint64_t memory_limit, LinkOwner& owner);
+
+  // Greets the worker and answers it until it goes; runs in a thread of its own.
+  void Serve();
+  // Ends Serve, from any thread.
+  void Close() { socket_.Shutdown(); }
+
+  // Throws Failure when the worker is gone or its memory is used up.
+  Reservation Reserve(uint64_t length);
+  void Abandon(const Reservation& reservation);
+  // Hands the batch to the worker. Throws Failure, and leaves the task, when the worker is gone.
+  void Post(const Reservation& reservation, std::unique_ptr<Task>& task, Permit& permit);
+
+  bool closed() const;
+  uint32_t capacity() const { return capacity_; }
+
+  uint32_t in_flight = 0;  // guarded by the owner
+
+ private:
+  struct Slot {
+    std::vector<Block> blocks;
+    std::unique_ptr<Task> task;  // until the final result
+    Permit permit;
+    bool released = false;  // the worker refers to it no more
+  };
+
+  bool Greet();
+  std::string ReceiveLoop();
+  void Handle(const Message& message);
+  void Tell(const Message& message);
+  void HandleResult(const Message& message);
+  void HandleReserve(const Message& message);
+  void HandleRelease(const Message& message);
+  Slot& Find(const Message& message);
+  void FreeIfDone(uint64_t id, Slot& slot);
+  void FailAll(const Failure& failure);
+  void GiveBackIdle();
+
+  Socket socket_;
+  LinkOwner& owner_;
+  Segment segment_;
+  uint32_t capacity_ = 0;
+
+  mutable std::mutex mutex_;
+  Allocator allocator_;                       // guarded by mutex_
+  std::unordered_map<uint64_t, Slot> slots_;  // guarded by mutex_; only the serving thread changes or erases a posted slot
+  uint64_t next_slot_ = 1;                    // guarded by mutex_
+  bool closed_ = false;                       // guarded by mutex_
+  int idle_rounds_ = 0;                       // guarded by mutex_
+  std::chrono::steady_clock::time_point last_trim_;
+};
+
+}  // namespace pytriton

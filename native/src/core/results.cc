@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/results.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "core/failure.h"
+
+namespace pytriton {
+
+namespace {
+
+// Numbers of TRITONSERVER_DataType.
+constexpr uint32_t kBytesType = 13;
+constexpr uint32_t kElementSizes[] = {0, 1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 4, 8, 0, 2};
+
+template <typename T>
+void CopyRecords(const SlotView& slot, uint64_t offset, std::vector<T>& records) {
+  if (!records.empty()) {
+    std::memcpy(records.data(), slot.base + offset, records.size() * sizeof(T));
+  }
+}
+
+[[noreturn]] void Reject(const TensorRecord& record, const std::string& why) {
+  throw ProtocolError("result for output " + std::to_string(record.tensor) + ": " + why);
+}
+
+}  // namespace
+
+bool SlotView::Contains(uint64_t offset, uint64_t length) const {
+  return std::any_of(blocks.begin(), blocks.end(), [&](const Block& block) { return block.Contains(offset, length); });
+}
+
+uint32_t ElementSize(uint32_t datatype) {
+  return datatype < std::size(kElementSizes) ? kElementSizes[datatype] : 0;
+}
+
+uint64_t ElementCount(std::span<const int64_t> dims) {
+  uint64_t count = 1;
+  for (const int64_t dim : dims) {
+    if (dim < 0 || __builtin_mul_overflow(count, static_cast<uint64_t>(dim), &count)) {
+      throw ProtocolError("a shape with a dimension of " + std::to_string(dim));
+    }
+  }
+  return count;
+}
+
+ResultTable::ResultTable(const SlotView& slot, const Message& message, const ResultBounds& bounds)
+    : tensor_count_(bounds.tensor_count) {
+  if (message.length < sizeof(ResultHeader) || !slot.Contains(message.offset, message.length)) {
+    throw ProtocolError("a result table of " + std::to_string(message.length) + " bytes at " +
+                        std::to_string(message.offset) + ", outside its slot");
+  }
+  ResultHeader header;
+  std::memcpy(&header, slot.base + message.offset, sizeof(header));
+  const uint64_t tensors_size = uint64_t{header.tensor_count} * sizeof(TensorRecord);
+  const uint64_t errors_size = uint64_t{header.error_count} * sizeof(ErrorRecord);
+  if (message.length != sizeof(header) + tensors_size + errors_size) {
+    throw ProtocolError("a result table of " + std::to_string(message.length) + " bytes cannot hold " +
+                        std::to_string(header.tensor_count) + " tensors and " + std::to_string(header.error_count) +
+                        " errors");
+  }
+  const auto requests = static_cast<uint32_t>(bounds.request_rows.size());
+  if (header.tensor_count > uint64_t{bounds.tensor_count} * (uint64_t{requests} + 1) ||
+      header.error_count > uint64_t{requests} + 1) {
+    throw ProtocolError("a result table of " + std::to_string(header.tensor_count) + " tensors and " +
+                        std::to_string(header.error_count) + " errors for " + std::to_string(requests) + " requests");
+  }
+  tensors_.resize(header.tensor_count);
+  errors_.resize(header.error_count);
+  CopyRecords(slot, message.offset + sizeof(header), tensors_);
+  CopyRecords(slot, message.offset + sizeof(header) + tensors_size, errors_);
+
+  shared_rows_ = std::all_of(tensors_.begin(), tensors_.end(),
+                             [](const TensorRecord& record) { return record.request == kAllRequests; });
+  by_request_.resize(uint64_t{tensor_count_} * (shared_rows_ ? 1 : requests));
+  for (const TensorRecord& record : tensors_) {
+    CheckTensor(slot, record, bounds);
+    tensor_bytes_ += record.length;
+    const bool all = record.request == kAllRequests;
+    for (uint64_t row = all ? 0 : record.request; row * tensor_count_ < by_request_.size(); ++row) {
+      const TensorRecord*& place = by_request_[row * tensor_count_ + record.tensor];
+      if (place != nullptr) {
+        Reject(record, "given twice");
+      }
+      place = &record;
+      if (!all) {
+        break;
+      }
+    }
+  }
+  if (!errors_.empty()) {
+    error_of_.resize(requests);
+  }
+  for (const ErrorRecord& error : errors_) {
+    if ((error.request != kAllRequests && error.request >= requests) ||
+        (error.length > 0 && !slot.Contains(error.offset, error.length))) {
+      throw ProtocolError("an error for request " + std::to_string(error.request) + " of " + std::to_string(requests) +
+                          " with a text of " + std::to_string(error.length) + " bytes");
+    }
+    for (uint32_t request = 0; request < requests; ++request) {
+      if (error.request == kAllRequests || error.request == request) {
+        error_of_[request] = &error;
+      }
+    }
+  }
+}
+
+void ResultTable::CheckTensor(const SlotView& slot, const TensorRecord& record, const ResultBounds& bounds) const {
+  if (record.tensor >= bounds.tensor_count) {
+    Reject(record, "the model has " + std::to_string(bounds.tensor_count));
+  }
+  if (record.request != kAllRequests && record.request >= bounds.request_rows.size()) {
+    Reject(record, "request " + std::to_string(record.request) + " of " + std::to_string(bounds.request_rows.size()));
+  }
+  if (record.rank > kMaxRank) {
+    Reject(record, "rank " + std::to_string(record.rank) + " is more than " + std::to_string(kMaxRank));
+  }
+  if (bounds.batching) {
+    const uint64_t rows = record.request == kAllRequests ? bounds.rows : bounds.request_rows[record.request];
+    if (record.rank == 0 || record.dims[0] != static_cast<int64_t>(rows)) {
+      Reject(record, "its first dimension is not the batch size " + std::to_string(rows));
+    }
+  } else if (record.request == kAllRequests && bounds.request_rows.size() != 1) {
+    Reject(record, "a result for all requests of a model that does not batch");
+  }
+  const uint64_t elements = ElementCount({record.dims, record.rank});
+  uint64_t expected = 0;
+  bool fits = !__builtin_mul_overflow(elements, uint64_t{ElementSize(record.datatype)}, &expected);
+  if (record.datatype == kBytesType) {
+    fits = elements < std::numeric_limits<uint64_t>::max() / sizeof(uint64_t) &&
+           (elements + 1) * sizeof(uint64_t) <= record.length;
+  } else {
+    fits = fits && ElementSize(record.datatype) > 0 && expected == record.length;
+  }
+  if (!fits || !slot.Contains(record.offset, record.length)) {
+    Reject(record, std::to_string(record.length) + " bytes at " + std::to_string(record.offset) +
+                       " do not hold its shape, or lie outside its slot");
+  }
+}
+
+const TensorRecord* ResultTable::Find(uint32_t request, uint32_t tensor) const {
+  const uint64_t row = shared_rows_ ? 0 : request;
+  return by_request_[row * tensor_count_ + tensor];
+}
+
+const ErrorRecord* ResultTable::Error(uint32_t request) const {
+  return errors_.empty() ? nullptr : error_of_[request];
+}
+
+std::vector<uint64_t> CopyStringOffsets(const SlotView& slot, const TensorRecord& record, uint64_t first,
+                                        uint64_t count) {
+  const uint64_t elements = ElementCount({record.dims, record.rank});
+  const uint64_t data_size = record.length - (elements + 1) * sizeof(uint64_t);
+  std::vector<uint64_t> offsets(count + 1);
+  std::memcpy(offsets.data(), slot.base + record.offset + first * sizeof(uint64_t), offsets.size() * sizeof(uint64_t));
+  if (!std::is_sorted(offsets.begin(), offsets.end()) || offsets.back() > data_size) {
+    Reject(record, "string offsets that do not ascend within its " + std::to_string(data_size) + " bytes");
+  }
+  return offsets;
+}
+
+}  // namespace pytriton

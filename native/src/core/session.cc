@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/session.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace pytriton {
+
+namespace {
+
+// Pause of the acceptor when the process is out of descriptors.
+constexpr std::chrono::milliseconds kAcceptPause{50};
+
+}  // namespace
+
+Session::Session(Options options)
+    : options_(std::move(options)),
+      listener_(Socket::Listen(options_.socket_path)),
+      alone_since_(std::chrono::steady_clock::now()) {
+  acceptor_ = std::thread(&Session::AcceptLoop, this);
+}
+
+Session::~Session() {
+  std::vector<std::unique_ptr<Connection>> connections;
+  {
+    const std::unique_lock lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  listener_.Shutdown();
+  acceptor_.join();
+  unlink(options_.socket_path.c_str());
+  {
+    const std::unique_lock lock(mutex_);
+    for (const auto& connection : connections_) {
+      if (connection->link) {
+        connection->link->Close();
+      }
+    }
+  }
+  // Links report to this object until their threads end, so their list stays as it is meanwhile.
+  for (const auto& connection : connections_) {
+    connection->thread.join();
+  }
+}
+
+void Session::AcceptLoop() {
+  while (true) {
+    Socket socket = listener_.Accept();
+    std::unique_lock lock(mutex_);
+    if (stopping_) {
+      return;
+    }
+    if (!socket) {
+      changed_.wait_for(lock, kAcceptPause, [&] { return stopping_; });
+      continue;
+    }
+    lock.unlock();
+    JoinFinished();
+    try {
+      Admit(std::move(socket));
+    } catch (const std::exception& error) {
+      Rejected(error.what());
+    }
+  }
+}
+
+void Session::Admit(Socket socket) {
+  auto connection = std::make_unique<Connection>();
+  connection->link = std::make_shared<Link>(std::move(socket), options_.memory_limit, *this);
+  Connection& admitted = *connection;
+  const std::unique_lock lock(mutex_);
+  connections_.push_back(std::move(connection));
+  admitted.thread = std::thread(&Session::ServeLink, this, std::ref(admitted));
+}
+
+void Session::ServeLink(Connection& connection) {
+  connection.link->Serve();
+  std::shared_ptr<Link> link;  // unmapped outside of the lock
+  const std::unique_lock lock(mutex_);
+  link.swap(connection.link);
+}
+
+void Session::JoinFinished() {
+  std::vector<std::unique_ptr<Connection>> finished;
+  {
+    const std::unique_lock lock(mutex_);
+    const auto gone = std::stable_partition(connections_.begin(), connections_.end(),
+                                            [](const auto& connection) { return connection->link != nullptr; });
+    std::move(gone, connections_.end(), std::back_inserter(finished));
+    connections_.erase(gone, connections_.end());
+  }
+  for (const auto& connection : finished) {
+    connection->thread.join();
+  }
+}
+
+Session::Connection* Session::Find(const Link& link) {
+  const auto found = std::find_if(connections_.begin(), connections_.end(),
+                                  [&](const auto& connection) { return connection->link.get() == &link; });
+  return found == connections_.end() ? nullptr : found->get();
+}
+
+void Session::Attached(Link& link) {
+  const std::unique_lock lock(mutex_);
+  Find(link)->attached = true;
+  ++attached_;
+  changed_.notify_all();
+}
+
+void Session::Detached(Link& link, const std::string& why) {
+  const std::unique_lock lock(mutex_);
+  Find(link)->attached = false;
+  if (--attached_ == 0) {
+    alone_since_ = std::chrono::steady_clock::now();
+  }
+  changed_.notify_all();
+  if (!stopping_) {
+    options_.log("a worker " + why + "; " + std::to_string(attached_) + " left");
+  }
+}
+
+void Session::Released(Link& link) {
+  const std::unique_lock lock(mutex_);
+  --link.in_flight;
+  changed_.notify_all();
+}
+
+void Session::WaitForWorkers(uint32_t count, std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  if (!changed_.wait_for(lock, timeout, [&] { return attached_ >= count; })) {
+    throw Failure(Code::kUnavailable, std::to_string(attached_) + " of " + std::to_string(count) +
+                                          " workers attached within " + std::to_string(timeout.count()) + " ms");
+  }
+}
+
+Permit Session::TakeFree() {
+  Connection* best = nullptr;
+  for (const auto& connection : connections_) {
+    if (connection->attached && connection->link->in_flight < connection->link->capacity() &&
+        (best == nullptr || connection->link->in_flight < best->link->in_flight)) {
+      best = connection.get();
+    }
+  }
+  if (best == nullptr) {
+    return {};
+  }
+  ++best->link->in_flight;
+  return Permit(best->link, this);
+}
+
+Permit Session::Acquire() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    if (Permit permit = TakeFree()) {
+      return permit;
+    }
+    if (stopping_) {
+      throw Failure(Code::kUnavailable, "the model is being unloaded");
+    }
+    if (attached_ > 0) {
+      changed_.wait(lock);
+    } else if (changed_.wait_until(lock, alone_since_ + options_.grace) == std::cv_status::timeout &&
+               attached_ == 0) {
+      throw Failure(Code::kUnavailable, "the model has no worker: the process that runs its function has ended or "
+                                        "does not answer; the request can be sent again");
+    }
+  }
+}
+
+Permit Session::AcquireNext() {
+  std::unique_lock lock(mutex_);
+  Permit permit;
+  changed_.wait(lock, [&] { return (permit = TakeFree()) || attached_ == 0 || stopping_; });
+  return permit;
+}
+
+}  // namespace pytriton

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/link.h"
+#include "core/socket.h"
+
+namespace pytriton {
+
+// The workers of one model version: lets them connect, and says which of them takes the next batch. Workers come and go at
+// any time.
+class Session final : public LinkOwner {
+ public:
+  struct Options {
+    std::string socket_path;
+    uint64_t memory_limit = 0;                // bytes, per worker
+    std::chrono::milliseconds grace{5000};    // how long requests wait when there is no worker
+    std::function<void(const std::string&)> log = [](const std::string&) {};
+  };
+
+  explicit Session(Options options);
+  ~Session() override;
+
+  // Throws Failure when fewer than `count` workers are there in time.
+  void WaitForWorkers(uint32_t count, std::chrono::milliseconds timeout);
+
+  // Waits for a worker that is free. Throws Failure when there has been none at all for the grace period.
+  Permit Acquire();
+  // The same for the next batch, which does not exist yet: empty instead of waiting when there are no workers.
+  Permit AcquireNext();
+
+  // What links report.
+  void Attached(Link& link) override;
+  void Detached(Link& link, const std::string& why) override;
+  void Rejected(const std::string& why) override { options_.log("refused a worker: " + why); }
+  void Released(Link& link) override;
+
+ private:
+  struct Connection {
+    std::shared_ptr<Link> link;  // none once the worker is gone
+    std::thread thread;
+    bool attached = false;
+  };
+
+  void AcceptLoop();
+  void ServeLink(Connection& connection);
+  void Admit(Socket socket);
+  void JoinFinished();
+  Connection* Find(const Link& link);
+  Permit TakeFree();
+
+  const Options options_;
+  Socket listener_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::unique_ptr<Connection>> connections_;  // guarded by mutex_
+  uint32_t attached_ = 0;                                 // guarded by mutex_
+  std::chrono::steady_clock::time_point alone_since_;     // guarded by mutex_
+  bool stopping_ = false;                                 // guarded by mutex_
+  std::thread acceptor_;  // last: it uses all of the above
+};
+
+}  // namespace pytriton

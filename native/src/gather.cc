@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gather.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "core/results.h"
+#include "pytriton/shm_layout.h"
+#include "string_tensor.h"
+
+namespace pytriton {
+
+namespace {
+
+constexpr uint64_t AlignUp(uint64_t value) {
+  return (value + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
+}
+
+void Append(std::vector<std::byte>& bytes, const void* data, size_t size) {
+  const auto* begin = static_cast<const std::byte*>(data);
+  bytes.insert(bytes.end(), begin, begin + size);
+}
+
+void AppendParameter(std::vector<std::byte>& bytes, TRITONBACKEND_Request* request, uint32_t index) {
+  const char* key = nullptr;
+  TRITONSERVER_ParameterType type = TRITONSERVER_PARAMETER_STRING;
+  const void* value = nullptr;
+  Check(TRITONBACKEND_RequestParameter(request, index, &key, &type, &value));
+  const size_t value_size = type == TRITONSERVER_PARAMETER_STRING ? std::strlen(static_cast<const char*>(value))
+                            : type == TRITONSERVER_PARAMETER_BOOL ? sizeof(bool)
+                                                                  : sizeof(uint64_t);
+  const uint32_t sizes[] = {static_cast<uint32_t>(std::strlen(key)), static_cast<uint32_t>(type),
+                            static_cast<uint32_t>(value_size)};
+  Append(bytes, sizes, sizeof(sizes));
+  Append(bytes, key, sizes[0]);
+  Append(bytes, value, value_size);
+}
+
+// Whether two shapes differ in nothing but the batch dimension.
+bool RowsAlike(std::span<const int64_t> a, std::span<const int64_t> b) {
+  return a.size() == b.size() && !a.empty() && std::equal(a.begin() + 1, a.end(), b.begin() + 1);
+}
+
+}  // namespace
+
+Gather::Gather(const Binding& binding, std::vector<BatchRequest>& requests) : binding_(binding) {
+  records_.reserve(requests.size());
+  std::erase_if(requests, [this](BatchRequest& request) {
+    try {
+      Add(request);
+      return false;
+    } catch (const Failure& failure) {
+      request.handle.Fail(failure);
+    } catch (const std::exception& error) {
+      request.handle.Fail(Failure(Code::kInvalidArgument, error.what()));
+    }
+    return true;
+  });
+  LayOut();
+}
+
+void Gather::Add(BatchRequest& request) {
+  const std::vector<std::pair<uint32_t, Input>> inputs = ReadInputs(request);
+  if (binding_.batching) {
+    request.rows = inputs.empty() || inputs[0].second.dims.empty() ? 0 : static_cast<uint64_t>(inputs[0].second.dims[0]);
+  }
+  uint32_t output_count = 0;
+  Check(TRITONBACKEND_RequestOutputCount(request.handle.get(), &output_count));
+  for (uint32_t index = 0; index < output_count; ++index) {
+    const char* name = nullptr;
+    Check(TRITONBACKEND_RequestOutputName(request.handle.get(), index, &name));
+    const auto found = std::find_if(binding_.outputs.begin(), binding_.outputs.end(),
+                                    [&](const Binding::Tensor& output) { return output.name == name; });
+    if (found != binding_.outputs.end()) {
+      request.outputs.push_back(static_cast<uint32_t>(found - binding_.outputs.begin()));
+    }
+  }
+  CheckAlike(inputs);
+  AddMeta(request);
+  AddInputs(inputs);
+  rows_ += request.rows;
+}
+
+// The inputs of a request in declared order, each checked against its own size.
+std::vector<std::pair<uint32_t, Input>> Gather::ReadInputs(const BatchRequest& request) {
+  uint32_t count = 0;
+  Check(TRITONBACKEND_RequestInputCount(request.handle.get(), &count));
+  std::vector<std::pair<uint32_t, Input>> inputs;
+  inputs.reserve(count);
+  for (uint32_t index = 0; index < count; ++index) {
+    TRITONBACKEND_Input* handle = nullptr;
+    Check(TRITONBACKEND_RequestInputByIndex(request.handle.get(), index, &handle));
+    Input input(handle);
+    const auto found = std::find_if(binding_.inputs.begin(), binding_.inputs.end(),
+                                    [&](const Binding::Tensor& declared) { return declared.name == input.name; });
+    if (found == binding_.inputs.end()) {
+      throw Failure(Code::kInvalidArgument, std::string("the model has no input \"") + input.name + "\"");
+    }
+    const auto tensor = static_cast<uint32_t>(found - binding_.inputs.begin());
+    if (binding_.batching && input.dims.size() == found->rank) {
+      input.dims = EmptyBatch(input.dims);
+    }
+    const uint64_t elements = ElementCount(input.dims);
+    for (uint32_t buffer = 0; buffer < input.buffer_count; ++buffer) {
+      input.Buffer(buffer);  // throws for memory that cannot be read here
+    }
+    if (input.datatype == TRITONSERVER_TYPE_BYTES) {
+      CheckStrings(input, elements);
+    } else if (input.byte_size != elements * ElementSize(input.datatype)) {
+      throw Failure(Code::kInvalidArgument,
+                    std::string("input \"") + input.name + "\" has " + std::to_string(input.byte_size) +
+                        " bytes where its shape needs " + std::to_string(elements * ElementSize(input.datatype)));
+    }
+    inputs.emplace_back(tensor, input);
+  }
+  std::sort(inputs.begin(), inputs.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  return inputs;
+}
+
+// Of an empty batch Triton gives shapes without their batch dimension.
+std::span<const int64_t> Gather::EmptyBatch(std::span<const int64_t> dims) {
+  std::vector<int64_t>& whole = empty_batches_.emplace_back(1, 0);
+  whole.insert(whole.end(), dims.begin(), dims.end());
+  return whole;
+}
+
+// Triton only batches requests with equal inputs and shapes; here that is relied on, so it is checked.
+void Gather::CheckAlike(const std::vector<std::pair<uint32_t, Input>>& inputs) const {
+  const bool alike =
+      records_.empty() ||
+      (binding_.batching && inputs.size() == columns_.size() &&
+       std::equal(inputs.begin(), inputs.end(), columns_.begin(), [](const auto& input, const Column& column) {
+         return input.first == column.tensor && RowsAlike(input.second.dims, column.dims);
+       }));
+  if (!alike) {
+    throw Failure(Code::kInternal, "the request was batched with one of other inputs or shapes");
+  }
+}
+
+void Gather::AddInputs(const std::vector<std::pair<uint32_t, Input>>& inputs) {
+  columns_.resize(inputs.size());
+  for (size_t index = 0; index < inputs.size(); ++index) {
+    const auto& [tensor, input] = inputs[index];
+    Column& column = columns_[index];
+    if (column.inputs.empty()) {
+      column.tensor = tensor;
+      column.datatype = input.datatype;
+      column.dims.assign(input.dims.begin(), input.dims.end());
+    } else {
+      column.dims[0] += input.dims[0];
+    }
+    column.elements += ElementCount(input.dims);
+    column.length += input.byte_size;
+    column.inputs.push_back(input);
+  }
+}
+
+void Gather::AddMeta(const BatchRequest& request) {
+  const size_t begin = meta_.size();
+  RequestRecord record{};
+  record.rows = request.rows;
+  record.meta_offset = begin;
+  record.output_count = static_cast<uint32_t>(request.outputs.size());
+  Append(meta_, request.outputs.data(), request.outputs.size() * sizeof(uint32_t));
+  const char* id = nullptr;
+  Check(TRITONBACKEND_RequestId(request.handle.get(), &id));
+  record.id_length = static_cast<uint32_t>(id == nullptr ? 0 : std::strlen(id));
+  Append(meta_, id, record.id_length);
+  Check(TRITONBACKEND_RequestParameterCount(request.handle.get(), &record.parameter_count));
+  for (uint32_t index = 0; index < record.parameter_count; ++index) {
+    AppendParameter(meta_, request.handle.get(), index);
+  }
+  Check(TRITONBACKEND_InferenceRequestTimeoutMicroseconds(request.handle.get(), &record.timeout_us));
+  record.meta_length = static_cast<uint32_t>(meta_.size() - begin);
+  records_.push_back(record);
+}
+
+void Gather::LayOut() {
+  inputs_offset_ = sizeof(BlockHeader) + records_.size() * sizeof(RequestRecord);
+  meta_offset_ = inputs_offset_ + columns_.size() * sizeof(TensorRecord);
+  uint64_t end = AlignUp(meta_offset_ + meta_.size());
+  for (Column& column : columns_) {
+    if (column.datatype == TRITONSERVER_TYPE_BYTES) {
+      // Every length prefix makes room for the offset, which is longer by four bytes.
+      column.length += (column.elements + 1) * sizeof(uint64_t) - column.elements * kLengthPrefix;
+    }
+    column.offset = end;
+    end = AlignUp(end + column.length);
+  }
+  free_offset_ = end;
+}
+
+uint64_t Gather::BlockSize(uint64_t result_bytes) const {
+  const uint64_t records = (records_.size() + 1) * binding_.outputs.size();
+  return free_offset_ + sizeof(ResultHeader) + records * (sizeof(TensorRecord) + kTensorAlignment) + result_bytes;
+}
+
+uint64_t Gather::CopyInputs(std::byte* segment, const Block& block) const {
+  std::byte* const start = segment + block.offset;
+  BlockHeader header{};
+  header.request_count = static_cast<uint32_t>(records_.size());
+  header.input_count = static_cast<uint32_t>(columns_.size());
+  header.rows = rows_;
+  header.requests_offset = block.offset + sizeof(BlockHeader);
+  header.inputs_offset = block.offset + inputs_offset_;
+  header.free_offset = block.offset + free_offset_;
+  header.free_length = block.length - free_offset_;
+  std::memcpy(start, &header, sizeof(header));
+
+  std::byte* to = start + sizeof(header);
+  for (RequestRecord record : records_) {
+    record.meta_offset += block.offset + meta_offset_;
+    std::memcpy(to, &record, sizeof(record));
+    to += sizeof(record);
+  }
+  uint64_t copied = 0;
+  for (const Column& column : columns_) {
+    TensorRecord record{};
+    record.tensor = column.tensor;
+    record.request = kAllRequests;
+    record.datatype = column.datatype;
+    record.rank = static_cast<uint32_t>(column.dims.size());
+    record.offset = block.offset + column.offset;
+    record.length = column.length;
+    std::copy(column.dims.begin(), column.dims.end(), record.dims);
+    std::memcpy(to, &record, sizeof(record));
+    to += sizeof(record);
+    copied += CopyColumn(column, start + column.offset);
+  }
+  if (!meta_.empty()) {
+    std::memcpy(to, meta_.data(), meta_.size());
+  }
+  return copied;
+}
+
+uint64_t Gather::CopyColumn(const Column& column, std::byte* to) const {
+  if (column.datatype != TRITONSERVER_TYPE_BYTES) {
+    uint64_t copied = 0;
+    for (const Input& input : column.inputs) {
+      InputReader(input).Read(to + copied, input.byte_size);
+      copied += input.byte_size;
+    }
+    return copied;
+  }
+  // Unaligned only in theory: tensors start at multiples of kTensorAlignment.
+  auto* ends = reinterpret_cast<uint64_t*>(to);
+  std::byte* const data = to + (column.elements + 1) * sizeof(uint64_t);
+  uint64_t offset = 0;
+  *ends++ = 0;
+  for (const Input& input : column.inputs) {
+    const uint64_t elements = ElementCount(input.dims);
+    CopyStrings(input, elements, data, offset, ends);
+    ends += elements;
+  }
+  return offset;
+}
+
+}  // namespace pytriton

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "binding.h"
+#include "core/allocator.h"
+#include "handles.h"
+#include "pytriton/shm_layout.h"
+
+namespace pytriton {
+
+// A request of a batch and what the batch needs to know of it.
+struct BatchRequest {
+  Request handle;
+  uint64_t rows = 1;              // its share of the first dimension; 1 where the model does not batch
+  std::vector<uint32_t> outputs;  // declared outputs it asks for
+};
+
+// Puts the requests of a batch into one block of shared memory: every input of all requests contiguous, in a single copy.
+class Gather {
+ public:
+  // Looks at all inputs. A request that cannot be part of the batch is failed and left out of `requests`.
+  Gather(const Binding& binding, std::vector<BatchRequest>& requests);
+
+  // Bytes of a block that also has room for `result_bytes` of results.
+  uint64_t BlockSize(uint64_t result_bytes) const;
+
+  // Fills the block. Returns how many bytes of tensor data were copied.
+  uint64_t CopyInputs(std::byte* segment, const Block& block) const;
+
+ private:
+  struct Column {  // one input over all requests
+    uint32_t tensor = 0;
+    uint32_t datatype = 0;
+    std::vector<Input> inputs;
+    std::vector<int64_t> dims;  // of the whole batch
+    uint64_t elements = 0;
+    uint64_t length = 0;  // in the block
+    uint64_t offset = 0;  // from the start of the block
+  };
+
+  void Add(BatchRequest& request);
+  std::vector<std::pair<uint32_t, Input>> ReadInputs(const BatchRequest& request);
+  std::span<const int64_t> EmptyBatch(std::span<const int64_t> dims);
+  void CheckAlike(const std::vector<std::pair<uint32_t, Input>>& inputs) const;
+  void AddInputs(const std::vector<std::pair<uint32_t, Input>>& inputs);
+  void AddMeta(const BatchRequest& request);
+  void LayOut();
+  uint64_t CopyColumn(const Column& column, std::byte* to) const;
+
+  const Binding& binding_;
+  std::vector<Column> columns_;
+  std::deque<std::vector<int64_t>> empty_batches_;
+  std::vector<RequestRecord> records_;
+  std::vector<std::byte> meta_;
+  uint64_t rows_ = 0;
+  uint64_t inputs_offset_ = 0;
+  uint64_t meta_offset_ = 0;
+  uint64_t free_offset_ = 0;
+};
+
+}  // namespace pytriton

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "binding.h"
+#include "core/session.h"
+#include "pytriton/triton_abi.h"
+
+namespace pytriton {
+
+// A loaded model version: what was bound, and the workers that run it.
+class Model {
+ public:
+  // Returns when its workers have attached.
+  Model(std::string name, uint64_t version, Binding binding);
+
+  const std::string& name() const { return name_; }
+  uint64_t version() const { return version_; }
+  const Binding& binding() const { return binding_; }
+  Session& session() { return session_; }
+
+  // Room to leave for the results of a batch: what batches needed of late, for each of its rows.
+  uint64_t ExpectedResultBytes(uint64_t rows) const;
+
+  void CountBatch(uint64_t requests, uint64_t bytes_in) {
+    batches_ += 1;
+    requests_ += requests;
+    bytes_in_ += bytes_in;
+  }
+  void CountResult(uint64_t rows, uint64_t result_bytes, uint64_t bytes_out);
+  std::string Counters() const;
+
+ private:
+  const std::string name_;
+  const uint64_t version_;
+  const Binding binding_;
+  Session session_;
+  std::atomic<uint64_t> row_bytes_{0};
+  std::atomic<uint64_t> batches_{0};
+  std::atomic<uint64_t> requests_{0};
+  std::atomic<uint64_t> bytes_in_{0};
+  std::atomic<uint64_t> bytes_out_{0};
+};
+
+}  // namespace pytriton

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "model.h"
+
+namespace pytriton {
+
+// Which models of this backend exist in the server right now, half-destroyed ones included.
+class ModelRegistry {
+ public:
+  void Add(const void* key, const std::string& name) {
+    const std::unique_lock lock(mutex_);
+    models_[key] = {name, nullptr};
+  }
+
+  // The model behind a key, once it is complete.
+  void Set(const void* key, const Model* model) {
+    const std::unique_lock lock(mutex_);
+    models_[key].model = model;
+  }
+
+  void Remove(const void* key) {
+    const std::unique_lock lock(mutex_);
+    models_.erase(key);
+    changed_.notify_all();
+  }
+
+  // Returns when no version of the model is left, or at `Close`.
+  void WaitUntilGone(const std::string& name) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] {
+      for (const auto& [key, entry] : models_) {
+        if (entry.name == name) {
+          return closed_;
+        }
+      }
+      return true;
+    });
+  }
+
+  void Close() {
+    const std::unique_lock lock(mutex_);
+    closed_ = true;
+    changed_.notify_all();
+  }
+
+  // A line for each model.
+  std::string Counters() {
+    const std::unique_lock lock(mutex_);
+    std::string text;
+    for (const auto& [key, entry] : models_) {
+      if (entry.model != nullptr) {
+        text += entry.model->Counters() + "\n";
+      }
+    }
+    return text;
+  }
+
+ private:
+  struct Entry {
+    std::string name;
+    const Model* model = nullptr;
+  };
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<const void*, Entry> models_;
+  bool closed_ = false;
+};
+
+}  // namespace pytriton

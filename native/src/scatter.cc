@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scatter.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string>
+
+#include "pytriton/shm_layout.h"
+#include "string_tensor.h"
+
+namespace pytriton {
+
+namespace {
+
+// The rows of a tensor that belong to one request.
+struct Share {
+  std::array<int64_t, kMaxRank> dims;
+  uint64_t first = 0;  // element
+  uint64_t count = 0;  // elements
+};
+
+Share ShareOf(const TensorRecord& record, uint64_t first_row, uint64_t rows, bool batching) {
+  Share share;
+  std::copy_n(record.dims, record.rank, share.dims.begin());
+  if (record.request == kAllRequests && batching) {
+    share.dims[0] = static_cast<int64_t>(rows);
+    const uint64_t row_elements = ElementCount({record.dims + 1, record.rank - 1});
+    share.first = first_row * row_elements;
+  }
+  share.count = ElementCount({share.dims.data(), record.rank});
+  return share;
+}
+
+uint64_t CopyOutput(Response& response, const Binding::Tensor& output, const TensorRecord& record, const Share& share,
+                    const SlotView& slot) {
+  const std::span<const int64_t> dims(share.dims.data(), record.rank);
+  if (record.datatype != TRITONSERVER_TYPE_BYTES) {
+    const uint64_t element = ElementSize(record.datatype);
+    const uint64_t size = share.count * element;
+    std::byte* const to = response.AddOutput(output.name, record.datatype, dims, size);
+    if (size > 0) {
+      std::memcpy(to, slot.base + record.offset + share.first * element, size);
+    }
+    return size;
+  }
+  const std::vector<uint64_t> offsets = CopyStringOffsets(slot, record, share.first, share.count);
+  const uint64_t data_size = offsets.back() - offsets.front();
+  std::byte* const to = response.AddOutput(output.name, record.datatype, dims, share.count * kLengthPrefix + data_size);
+  const uint64_t table_size = (ElementCount({record.dims, record.rank}) + 1) * sizeof(uint64_t);
+  WriteStrings(offsets, slot.base + record.offset + table_size, to);
+  return data_size;
+}
+
+Failure ToFailure(const ErrorRecord& error, const SlotView& slot) {
+  const auto* text = reinterpret_cast<const char*>(slot.base + error.offset);
+  const auto code = error.code <= static_cast<uint32_t>(Code::kCancelled) ? static_cast<Code>(error.code) : Code::kUnknown;
+  return Failure(code, error.length == 0 ? "the function failed" : std::string(text, error.length));
+}
+
+}  // namespace
+
+uint64_t Scatter(const Binding& binding, const SlotView& slot, const ResultTable& results,
+                 std::vector<BatchRequest>& requests) {
+  uint64_t copied = 0;
+  uint64_t first_row = 0;
+  for (uint32_t index = 0; index < requests.size(); ++index) {
+    BatchRequest& request = requests[index];
+    if (const ErrorRecord* error = results.Error(index)) {
+      request.handle.Fail(ToFailure(*error, slot));
+    } else {
+      try {
+        Response response(request.handle.get());
+        for (const uint32_t output : request.outputs) {
+          if (const TensorRecord* record = results.Find(index, output)) {
+            const Share share = ShareOf(*record, first_row, request.rows, binding.batching);
+            copied += CopyOutput(response, binding.outputs[output], *record, share, slot);
+          }
+        }
+        request.handle.Answer(response);
+      } catch (const Failure& failure) {
+        request.handle.Fail(failure);
+      }
+    }
+    first_row += request.rows;
+  }
+  return copied;
+}
+
+}  // namespace pytriton

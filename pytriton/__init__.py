@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Serve a Python function with NVIDIA Triton Inference Server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytriton import decorators, exceptions, model_config, triton
+
+__all__ = ["__version__", "decorators", "exceptions", "model_config", "triton"]
+
+__version__: str
+
+_SUBMODULES = frozenset(__all__) - {"__version__"}
+
+
+def __getattr__(name: str) -> object:
+    """Import submodules and read the version at first use, so that `import pytriton` itself costs nothing."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pytriton")
+    if name in _SUBMODULES:
+        from importlib import import_module
+
+        return import_module(f"pytriton.{name}")
+    raise AttributeError(f"module 'pytriton' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

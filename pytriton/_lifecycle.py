@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run of a server with the models it serves: start, load, drain, stop; and who stops it at the end."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from types import FrameType
+
+from pytriton.binding import Binding
+from pytriton.constants import BOOTSTRAP_MODEL_NAME
+from pytriton.exceptions import PyTritonInvalidOperationError, PyTritonModelLoadError, PyTritonRuntimeError
+from pytriton.server.config import TritonConfig
+from pytriton.server.control import Op, result_within
+from pytriton.server.locate import ServerBinary, locate_backends, locate_server
+from pytriton.server.ports import Endpoint, endpoints
+from pytriton.server.process import ServerProcess
+from pytriton.server.repository import ATTACH_TIMEOUT_S, ModelRepository
+from pytriton.server.security import TritonSecurityConfig
+from pytriton.server.workspace import Workspace
+
+__all__ = ["ServerRun", "interrupted_by_sigterm"]
+
+LOGGER = logging.getLogger("pytriton.triton")
+
+_WORKSPACE_VARIABLE = "PYTRITON_WORKSPACE"
+_EXIT_TIMEOUT_S = 30.0
+_LOAD_TIMEOUT_S = ATTACH_TIMEOUT_S + 90.0
+_FAILURE_POLL_S = 0.1
+_UNDO_TIMEOUT_S = 5.0
+_STOP_WORKERS_TIMEOUT_S = 5.0
+
+
+class Flag:
+    """Like threading.Event, but set() may be called by a signal handler that interrupts wait()."""
+
+    def __init__(self) -> None:
+        self._gate = threading.Lock()
+        self._gate.acquire()
+        self._is_set = False
+
+    def set(self) -> None:
+        """Wake all that wait."""
+        self._is_set = True
+        self._open()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether the flag is set, or has been within the time."""
+        if not self._is_set and self._gate.acquire(timeout=timeout_s):
+            self._open()  # for the next one that waits
+        return self._is_set
+
+    def _open(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it is open
+            self._gate.release()
+
+
+class ServerRun:
+    """A server from its start to its end."""
+
+    def __init__(
+        self,
+        config: TritonConfig,
+        security: TritonSecurityConfig,
+        workspace: Workspace,
+        server: str | os.PathLike[str] | None,
+        on_exit: Callable[[], None],
+    ) -> None:
+        """Start the server; it serves no model yet.
+
+        Args:
+            config: Options of the server.
+            security: Which endpoints need a token.
+            workspace: Where its files go.
+            server: Executable to use, if it is given.
+            on_exit: Called from a thread when the server has ended without having been asked to.
+        """
+        self.endpoints = endpoints(config, os.environ)
+        self._workspace = workspace
+        self._repository = ModelRepository(workspace.model_store_path)
+        exit_timeout = config.exit_timeout_secs
+        self._exit_timeout_s = _EXIT_TIMEOUT_S if exit_timeout is None else float(exit_timeout)
+        self._bindings: list[Binding] = []
+        self.ended = Flag()
+        """Set when the server or a model has ended, or is about to be stopped."""
+
+        def ended() -> None:
+            self.ended.set()
+            on_exit()
+
+        binary = locate_server(server)
+        self._process = ServerProcess(
+            _command(config, security, self.endpoints, binary, self._repository),
+            self.endpoints,
+            environment={_WORKSPACE_VARIABLE: str(workspace.path)} if workspace.is_temporary else {},
+            log_file=config.log_file,
+            on_exit=ended,
+        )
+        self._repository.add_bootstrap()
+        self._process.start()
+        self._forget_bootstrap()
+
+    def is_alive(self) -> bool:
+        """Whether the server and all models' workers run."""
+        return self._process.is_alive() and all(binding.is_alive() for binding in self._bindings)
+
+    def failure(self) -> PyTritonRuntimeError | None:
+        """Why it is not alive, if it is not."""
+        if not self._process.is_alive():
+            return self._process.ended_error()
+        for binding in self._bindings:
+            if not binding.is_alive():
+                failure = PyTritonRuntimeError(
+                    f'The workers of model "{binding.name}" ended: {binding.failure}'
+                )
+                failure.__cause__ = binding.failure
+                return failure
+        return None
+
+    def load(self, bindings: Sequence[Binding]) -> None:
+        """Serve models; if one cannot be, none of them is."""
+        names = {binding.name for binding in bindings}
+        if served := sorted(names & {binding.name for binding in self._bindings}):
+            raise PyTritonInvalidOperationError(
+                f'model "{served[0]}" is served in another version; bind all its versions before run().'
+            )
+        replies: dict[str, Future[str]] = {}
+        try:
+            for binding in bindings:
+                socket_path = self._workspace.new_socket_path()
+                self._repository.add(binding.model, socket_path, binding.worker_count)
+                binding.start_workers(socket_path, lambda _: self.ended.set())
+            for name in sorted(names):
+                replies[name] = self._process.control.submit(Op.LOAD, name)
+            for name, reply in replies.items():
+                _wait_loaded(name, reply, [binding for binding in bindings if binding.name == name])
+        except BaseException:
+            self._undo(bindings, replies)
+            raise
+        self._bindings += bindings
+
+    def stop(self) -> None:
+        """Answer what is in flight, then end the server and the workers."""
+        self.ended.set()
+        try:
+            self._drain(time.monotonic() + self._exit_timeout_s)
+            self._process.stop()
+        except BaseException:
+            # A second Ctrl-C does not wait.
+            self._process.kill()
+            raise
+        finally:
+            for binding in self._bindings:
+                binding.stop_workers(_STOP_WORKERS_TIMEOUT_S)
+
+    def _forget_bootstrap(self) -> None:
+        try:
+            self._process.control.unload(BOOTSTRAP_MODEL_NAME, _UNDO_TIMEOUT_S)
+        except BaseException:
+            self._process.kill()
+            raise
+        self._repository.remove_bootstrap()
+
+    def _drain(self, deadline: float) -> None:
+        if not self._process.is_alive():
+            return
+        control = self._process.control
+        # No threads here: at the end of the interpreter none can be started.
+        replies = [
+            control.submit(Op.UNLOAD, name) for name in sorted({binding.name for binding in self._bindings})
+        ]
+        for reply in replies:
+            try:
+                result_within(reply, max(0.0, deadline - time.monotonic()), "answering requests in flight")
+            except PyTritonRuntimeError as error:
+                LOGGER.warning("Not all requests were answered before the stop: %s", error)
+        if replies:
+            self._process.wait_quiet(max(0.0, deadline - time.monotonic()))
+
+    def _undo(self, bindings: Sequence[Binding], replies: dict[str, Future[str]]) -> None:
+        control = self._process.control
+        for name, reply in replies.items():
+            # A model that failed to load would make the whole server count as not ready.
+            if reply.done():
+                with contextlib.suppress(PyTritonRuntimeError):
+                    control.unload(name, _UNDO_TIMEOUT_S)
+            else:
+                reply.add_done_callback(lambda _, name=name: control.submit(Op.UNLOAD, name))
+        for binding in bindings:
+            binding.stop_workers(_STOP_WORKERS_TIMEOUT_S)
+            self._repository.remove(binding.model)
+
+
+def _wait_loaded(name: str, reply: Future[str], bindings: Sequence[Binding]) -> None:
+    deadline = time.monotonic() + _LOAD_TIMEOUT_S
+    while not concurrent.futures.wait((reply,), _FAILURE_POLL_S).done:
+        failure = next((binding.failure for binding in bindings if binding.failure is not None), None)
+        if failure is not None:
+            raise PyTritonModelLoadError(
+                f'The workers of model "{name}" failed to start: {failure}'
+            ) from failure
+        if time.monotonic() > deadline:
+            break
+    result_within(reply, 0.0, f'loading model "{name}"')
+
+
+def _command(
+    config: TritonConfig,
+    security: TritonSecurityConfig,
+    opened: Sequence[Endpoint],
+    binary: ServerBinary,
+    repository: ModelRepository,
+) -> list[str]:
+    overrides: dict[str, object] = {
+        f"{endpoint.option}_address": endpoint.server_address
+        for endpoint in opened
+        if getattr(config, f"{endpoint.option}_address", None) is not None
+    }
+    if config.cache_directory is None and binary.cache_directory is not None:
+        overrides["cache_directory"] = str(binary.cache_directory)
+    if (restriction := security.restriction) is not None:
+        overrides |= {"http_restricted_api": restriction, "grpc_restricted_protocol": restriction}
+    if config.model_repository is None:
+        # We drain before we end the server. With a timeout it would wait for idle connections to go away too.
+        overrides["exit_timeout_secs"] = 0
+    # The server takes "*" only alone; the bootstrap model is then one of all.
+    loaded = BOOTSTRAP_MODEL_NAME if config.model_repository is None else "*"
+    return [
+        str(binary.path),
+        f"--model-repository={repository.path}",
+        "--model-control-mode=explicit",
+        f"--load-model={loaded}",
+        f"--backend-directory={locate_backends()}",
+        *dataclasses.replace(config, **overrides).arguments(),
+    ]
+
+
+@contextlib.contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM interrupt the main thread as Ctrl-C does, unless the program has a handler of its own."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    ):
+        yield
+        return
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt("SIGTERM")
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

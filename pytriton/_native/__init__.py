@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the built files are: the backend that Triton loads, and the server that comes with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["BACKEND_DIRECTORY", "BUNDLED_SERVER", "CACHE_DIRECTORY"]
+
+
+def _find(relative: str) -> Path | None:
+    # An editable install keeps the sources and the built files in two directories; both are on __path__.
+    return next((path for base in __path__ if (path := Path(base, relative)).exists()), None)
+
+
+def _parent(path: Path | None) -> Path | None:
+    return path.parent if path is not None else None
+
+
+BACKEND_DIRECTORY: Path | None = _parent(_find("backends/pytriton"))
+"""Given to the server as --backend-directory; None in a source tree that was never built."""
+
+BUNDLED_SERVER: Path | None = _find("triton/tritonserver/bin/tritonserver")
+"""The tritonserver that came with the package; None if it was built with PYTRITON_BUNDLE_SERVER=OFF."""
+
+CACHE_DIRECTORY: Path | None = _find("triton/tritonserver/caches")
+"""Given to the bundled server as --cache-directory; None without that server."""

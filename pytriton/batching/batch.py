@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `batch` decorator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, overload
+
+import numpy as np
+
+from pytriton.batching.context import current_model
+from pytriton.batching.outputs import name_outputs
+from pytriton.batching.wrapping import final_function, wrap
+from pytriton.exceptions import PyTritonValidationError
+from pytriton.request import Array, Request, RequestBatch, split_rows
+
+__all__ = ["BatchResult", "batch", "takes_whole_batch"]
+
+_MARK: Final = "__pytriton_batch__"
+
+
+def batch(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Call a function with each input of all requests as one array along the first dimension.
+
+    It returns a dict of arrays, or a list or tuple of them in the order of the declared outputs. The first
+    dimension of each is the size of the whole batch; every request gets its part.
+    """
+    wrapper = wrap(function, _inputs, _responses)
+    # functools.wraps() copies attributes, so the mark names its owner: a decorator of somebody else above
+    # this one does not inherit it, and gets a list.
+    setattr(wrapper, _MARK, wrapper)
+    return wrapper
+
+
+def takes_whole_batch(function: Callable[..., Any]) -> bool:
+    """Whether a callable is content with a RequestBatch where others expect a list of requests."""
+    final = final_function(function)
+    return getattr(final, _MARK, None) is final
+
+
+class BatchResult(Sequence[dict[str, Array]]):
+    """Outputs of a whole batch; as a sequence, the views of them that belong to each request."""
+
+    __slots__ = ("_parts", "_requests", "outputs")
+
+    def __init__(self, outputs: dict[str, Array], requests: RequestBatch) -> None:
+        self.outputs = outputs
+        self._requests = requests
+        self._parts: list[dict[str, Array]] | None = None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nobody has seen the parts, and may have changed them."""
+        return self._parts is None
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Array]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Array]]: ...
+
+    def __getitem__(self, index: int | slice) -> dict[str, Array] | list[dict[str, Array]]:
+        return self._split()[index]
+
+    def __iter__(self) -> Iterator[dict[str, Array]]:
+        return iter(self._split())
+
+    def _split(self) -> list[dict[str, Array]]:
+        if self._parts is None:
+            self._parts = list(split_rows(self.outputs, self._requests.rows))
+        return self._parts
+
+
+def _inputs(requests: Sequence[Request]) -> Mapping[str, Array]:
+    if isinstance(requests, RequestBatch) and requests.untouched:
+        return requests.inputs
+    first = requests[0]
+    if len(requests) == 1:
+        return dict(first.items())
+    _check_names(requests)
+    return {name: np.concatenate([request[name] for request in requests]) for name in first}
+
+
+def _responses(requests: Sequence[Request], outputs: Any) -> Sequence[dict[str, Array]]:
+    named = name_outputs(outputs)
+    if isinstance(requests, RequestBatch) and requests.untouched:
+        if requests.batching:
+            _check_rows(named, requests.total_rows)
+        return BatchResult(named, requests)
+    model = current_model.get()
+    if len(requests) == 1 and (not requests[0] or (model is not None and not model.batching)):
+        return [named]
+    rows = [_row_count(request) for request in requests]
+    _check_rows(named, sum(rows))
+    return list(split_rows(named, rows))
+
+
+def _row_count(request: Request) -> int:
+    first = next(iter(request.values()), None)
+    if first is None or first.ndim == 0:
+        raise PyTritonValidationError(
+            "@batch: a request without inputs, or whose first input has no dimensions, has no batch size; "
+            "use @sample for models without batching."
+        )
+    return int(first.shape[0])
+
+
+def _check_names(requests: Sequence[Request]) -> None:
+    expected = set(requests[0])
+    for index, request in enumerate(requests):
+        if set(request) != expected:
+            raise PyTritonValidationError(
+                "@batch: requests must have the same inputs to be one batch; "
+                f"request 0 has {sorted(expected)}, request {index} has {sorted(request)}."
+            )
+
+
+def _check_rows(outputs: Mapping[str, Any], rows: int) -> None:
+    expected = (rows,)
+    for array in outputs.values():
+        if not isinstance(array, np.ndarray) or array.shape[:1] != expected:
+            raise ValueError(_explain_rows(outputs, rows))
+
+
+def _explain_rows(outputs: Mapping[str, Any], rows: int) -> str:
+    model = current_model.get()
+    where = f'model "{model.model_name}": ' if model is not None else ""
+    for name, array in outputs.items():
+        if not isinstance(array, np.ndarray):
+            return f'{where}output "{name}" is of type {type(array).__qualname__}; expected a numpy.ndarray.'
+    wrong = ", ".join(
+        f'"{name}" has shape {array.shape}' for name, array in outputs.items() if array.shape[:1] != (rows,)
+    )
+    return f"{where}the first dimension of every output must be the batch size {rows}, but {wrong}."

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One bound model: what it is, the functions that serve it, and its workers while it is served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytriton.exceptions import PyTritonValidationError
+from pytriton.model_config import ModelConfig, Tensor, rules
+from pytriton.model_config.triton_model_config import TritonModelConfig
+from pytriton.worker.pool import ThreadWorkers, WorkerSpec
+
+__all__ = ["Binding", "InferFunction", "bind_model"]
+
+InferFunction = Callable[..., Any]
+
+
+class Binding:
+    """A version of a model and its functions; each function is served by one worker."""
+
+    def __init__(self, model: TritonModelConfig, functions: Sequence[InferFunction], *, strict: bool) -> None:
+        self.model = model
+        self._functions = list(functions)
+        self._strict = strict
+        self._workers: ThreadWorkers | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.model.model_name
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What no two bindings have in common; file systems may not tell upper from lower case."""
+        return self.name.lower(), self.model.model_version
+
+    @property
+    def label(self) -> tuple[str, int]:
+        """Name and version, for messages."""
+        return self.name, self.model.model_version
+
+    @property
+    def worker_count(self) -> int:
+        """Workers that the server waits for when it loads the model."""
+        return len(self._functions)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended the workers, if anything did."""
+        return None if self._workers is None else self._workers.failure
+
+    def is_alive(self) -> bool:
+        """Whether the model's workers run."""
+        return self._workers is not None and self._workers.is_alive()
+
+    def start_workers(self, socket_path: Path, on_failure: Callable[[BaseException], object]) -> None:
+        """Start the workers; they attach once the server listens on the socket."""
+        spec = WorkerSpec(self.model, str(socket_path), self._strict)
+        self._workers = ThreadWorkers(spec, self._functions, on_failure)
+        self._workers.start()
+
+    def stop_workers(self, timeout_s: float) -> None:
+        """Stop the workers; one that is stuck in its function is left behind."""
+        workers, self._workers = self._workers, None
+        if workers is not None:
+            workers.stop(timeout_s)
+
+
+def bind_model(
+    model_name: str,
+    infer_func: InferFunction | Sequence[InferFunction],
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    model_version: int,
+    config: ModelConfig | None,
+    strict: bool,
+) -> Binding:
+    """Check what bind was given."""
+    rules.check_model_name(model_name)
+    functions = _functions(infer_func, model_name)
+    rules.check_tensors(model_name, "input", inputs)
+    rules.check_tensors(model_name, "output", outputs)
+    if config is not None and not isinstance(config, ModelConfig):
+        raise PyTritonValidationError(f'model "{model_name}": config must be a ModelConfig, got {config!r}.')
+    model = TritonModelConfig.create(
+        model_name,
+        inputs,
+        outputs,
+        config or ModelConfig(),
+        model_version=model_version,
+        instances=len(functions),
+    )
+    return Binding(model, functions, strict=strict)
+
+
+def _functions(infer_func: Any, model_name: str) -> list[InferFunction]:
+    if callable(infer_func):
+        return [infer_func]
+    if not isinstance(infer_func, Sequence) or isinstance(infer_func, (str, bytes)):
+        raise PyTritonValidationError(
+            f'model "{model_name}": infer_func must be a function or a sequence of them, got {infer_func!r}.'
+        )
+    if not infer_func:
+        raise PyTritonValidationError(
+            f'model "{model_name}": infer_func is empty; give at least one function.'
+        )
+    for position, function in enumerate(infer_func):
+        if not callable(function):
+            raise PyTritonValidationError(
+                f'model "{model_name}": infer_func[{position}] must be a function, got {function!r}.'
+            )
+    return list(infer_func)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parts that model configurations are made of."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["DeviceKind", "DynamicBatcher", "ModelWarmup", "QueuePolicy", "TimeoutAction", "WarmupInput"]
+
+
+class DeviceKind(enum.Enum):
+    """Device that the server sees instances of a model on."""
+
+    KIND_AUTO = "KIND_AUTO"
+    KIND_CPU = "KIND_CPU"
+    KIND_GPU = "KIND_GPU"
+
+
+class TimeoutAction(enum.Enum):
+    """What happens to a request that waited too long: an error now, or service after all the others."""
+
+    REJECT = "REJECT"
+    DELAY = "DELAY"
+
+
+@dataclass
+class QueuePolicy:
+    """How long and how many requests wait.
+
+    Args:
+        timeout_action: What happens to a request that waited longer than its timeout.
+        default_timeout_microseconds: Timeout of requests that bring none; 0 waits without end.
+        allow_timeout_override: Whether a request may bring a shorter timeout of its own.
+        max_queue_size: Requests that may wait at a time; 0 is any number.
+    """
+
+    timeout_action: TimeoutAction = TimeoutAction.REJECT
+    default_timeout_microseconds: int = 0
+    allow_timeout_override: bool = False
+    max_queue_size: int = 0
+
+
+@dataclass
+class DynamicBatcher:
+    """How the server gathers requests into batches.
+
+    Args:
+        max_queue_delay_microseconds: How long a request may wait for others to join its batch.
+        preferred_batch_size: Batch sizes that are sent off without waiting for more.
+        preserve_ordering: Whether responses come in the order of their requests.
+        priority_levels: Number of priorities, of which 1 is the highest; 0 turns priorities off.
+        default_priority_level: Priority of requests that bring none.
+        default_queue_policy: Queue policy of every priority that has none of its own.
+        priority_queue_policy: Queue policy by priority.
+    """
+
+    max_queue_delay_microseconds: int = 0
+    preferred_batch_size: list[int] | None = None
+    preserve_ordering: bool = False
+    priority_levels: int = 0
+    default_priority_level: int = 0
+    default_queue_policy: QueuePolicy | None = None
+    priority_queue_policy: dict[int, QueuePolicy] | None = None
+
+
+@dataclass
+class WarmupInput:
+    """Data of one input of a warm-up request: zeros, random values or an .npy file.
+
+    Args:
+        dtype: Type of the values.
+        shape: Shape without the batch dimension.
+        zero_data: Send zeros.
+        random_data: Send random values.
+        input_data_file: Send the contents of this file.
+    """
+
+    dtype: npt.DTypeLike
+    shape: Sequence[int]
+    zero_data: bool | None = False
+    random_data: bool | None = False
+    input_data_file: str | None = None
+
+
+@dataclass
+class ModelWarmup:
+    """Requests to send to a model before it counts as ready.
+
+    Args:
+        name: Name of the warm-up, for log messages.
+        batch_size: Rows of each request.
+        inputs: Data by input name.
+        count: Number of requests.
+    """
+
+    name: str
+    batch_size: int
+    inputs: dict[str, WarmupInput]
+    count: int

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an inference function is given: requests, one by one or as a whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterator, KeysView, Sequence, ValuesView
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = [
+    "Array",
+    "ParameterValue",
+    "Request",
+    "RequestBatch",
+    "RequestRecords",
+    "Requests",
+    "Response",
+    "Responses",
+]
+
+Array: TypeAlias = "npt.NDArray[Any]"
+ParameterValue: TypeAlias = str | int | bool | float
+
+
+@dataclass
+class _NamedArrays:
+    """Arrays by name, with the manners of a mapping."""
+
+    data: dict[str, Array]
+
+    def __getitem__(self, name: str) -> Array:
+        return self.data[name]
+
+    def __setitem__(self, name: str, array: Array) -> None:
+        self.data[name] = array
+
+    def __delitem__(self, name: str) -> None:
+        del self.data[name]
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.data)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.data
+
+    def keys(self) -> KeysView[str]:
+        return self.data.keys()
+
+    def values(self) -> ValuesView[Array]:
+        return self.data.values()
+
+    def items(self) -> ItemsView[str, Array]:
+        return self.data.items()
+
+
+@dataclass
+class Request(_NamedArrays):
+    """One request: its inputs by name, its parameters, and the outputs that it asks for."""
+
+    parameters: dict[str, ParameterValue] | None = None
+    span: Any | None = None
+    requested_output_names: list[str] | None = None
+
+    def traced_span(self, span_name: str) -> AbstractContextManager[None]:
+        """Context in which a part of the work on this request can be traced."""
+        return nullcontext()
+
+
+@dataclass
+class Response(_NamedArrays):
+    """The outputs of one request by name."""
+
+
+Requests: TypeAlias = list[Request]
+Responses: TypeAlias = list[Response]
+
+
+class RequestRecords(Protocol):
+    """What is known of the requests of a batch besides their inputs; looked up only when somebody asks."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self) -> list[int]: ...
+
+    def parameters(self, index: int) -> dict[str, ParameterValue]: ...
+
+    def requested_output_names(self, index: int) -> list[str]: ...
+
+
+class RequestBatch(Sequence[Request]):
+    """The requests of one batch, whose inputs lie in memory as whole arrays.
+
+    As a sequence it makes `Request` objects, whose arrays are views. Whoever is content with the whole
+    arrays never pays for that, whatever the number of requests.
+    """
+
+    __slots__ = ("_inputs", "_records", "_requests", "batching", "total_rows")
+
+    def __init__(
+        self, inputs: dict[str, Array], records: RequestRecords, *, total_rows: int, batching: bool
+    ) -> None:
+        self._inputs = inputs
+        self._records = records
+        self._requests: list[Request] | None = None
+        self.total_rows = total_rows
+        self.batching = batching
+        """Whether the first dimension of every array counts the rows of all requests."""
+
+    @property
+    def inputs(self) -> dict[str, Array]:
+        """Inputs of the whole batch by name, not copied."""
+        return self._inputs
+
+    @property
+    def rows(self) -> list[int]:
+        """Rows of each request."""
+        return self._records.rows()
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nobody has seen the requests one by one, and may have changed them."""
+        return self._requests is None
+
+    def is_requested(self, output: str, index: int | None = None) -> bool:
+        """Whether one request, or any of them, asks for an output."""
+        indices = range(len(self)) if index is None else (index,)
+        return any(output in self._records.requested_output_names(each) for each in indices)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> Request: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Request]: ...
+
+    def __getitem__(self, index: int | slice) -> Request | list[Request]:
+        return self._split()[index]
+
+    def __iter__(self) -> Iterator[Request]:
+        return iter(self._split())
+
+    def _split(self) -> list[Request]:
+        if self._requests is None:
+            self._requests = [
+                Request(
+                    data,
+                    self._records.parameters(index),
+                    requested_output_names=self._records.requested_output_names(index),
+                )
+                for index, data in enumerate(split_rows(self._inputs, self.rows))
+            ]
+        return self._requests
+
+
+def split_rows(arrays: dict[str, Array], rows: Sequence[int]) -> Iterator[dict[str, Array]]:
+    """Views of consecutive rows, so many for each; a single part is the whole."""
+    if len(rows) == 1:
+        yield dict(arrays)
+        return
+    start = 0
+    for count in rows:
+        stop = start + count
+        yield {name: array[start:stop] for name, array in arrays.items()}
+        start = stop

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tritonserver child: start it, know when it is ready, know why it ended, stop it."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from pytriton.exceptions import PyTritonServerError
+from pytriton.server import logs
+from pytriton.server.control import ControlChannel
+from pytriton.server.ports import Endpoint, is_listening, is_running, unsent_sockets
+
+__all__ = ["CONTROL_VARIABLE", "ServerProcess", "StopResult"]
+
+LOGGER = logging.getLogger(__name__)
+
+CONTROL_VARIABLE: Final = "PYTRITON_CONTROL_FD"
+_APP_VARIABLE: Final = "PYTRITON_APP_PID"
+_START_TIMEOUT_S: Final = 120.0
+# Only start-up polls, and only once the server has nothing left to do but open its ports.
+_LISTEN_POLL_S: Final = 0.002
+_QUIET_POLL_S: Final = 0.005
+_QUIET_POLLS: Final = 2
+_BUSY_TIMEOUT_S: Final = 0.5
+# The metrics thread notices the end after a third of its interval, which is 2 s by default.
+_TERMINATE_TIMEOUT_S: Final = 10.0
+_KILL_TIMEOUT_S: Final = 10.0
+_LAST_WORDS_S: Final = 1.0
+_LOG_END_S: Final = 0.5
+_TAKEN: Final = re.compile(r"Socket '.*:(\d+)' already in use")
+
+
+class StopResult(enum.Enum):
+    """How a server came to its end."""
+
+    EXITED = "exited"
+    KILLED = "killed"
+    WAS_GONE = "was gone"
+
+
+class ServerProcess:
+    """One run of a server; the socket to its backend is its lifeline: it never outlives this process."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        endpoints: Sequence[Endpoint],
+        *,
+        environment: Mapping[str, str] | None = None,
+        log_file: Path | None = None,
+        on_exit: Callable[[], None] | None = None,
+    ) -> None:
+        """Describe a server.
+
+        Args:
+            command: Executable and arguments.
+            endpoints: Where it will listen.
+            environment: Variables besides those of this process.
+            log_file: Where it writes its log instead of its output.
+            on_exit: Called from a thread when it has ended without having been asked to.
+        """
+        self._command = list(command)
+        self._endpoints = list(endpoints)
+        self._environment = dict(environment or {})
+        self._log_file = log_file
+        self._log_offset = 0
+        self._on_exit = on_exit
+        self._owner = os.getpid()
+        self._signal_lock = threading.Lock()
+        self._exited = threading.Event()
+        self._changed = threading.Event()
+        self._end_is_expected = True
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: ControlChannel | None = None
+        self._log: logs.LogPump | None = None
+        self._watcher: threading.Thread | None = None
+
+    @property
+    def control(self) -> ControlChannel:
+        """Commands to the backend inside the server."""
+        if self._control is None:
+            raise PyTritonServerError("The server was not started.")
+        return self._control
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, once started."""
+        return None if self._process is None else self._process.pid
+
+    def is_alive(self) -> bool:
+        """Whether the server runs."""
+        return self._process is not None and not self._exited.is_set()
+
+    def start(self, timeout_s: float = _START_TIMEOUT_S) -> None:
+        """Start the server and wait until it takes requests; on failure nothing is left running."""
+        try:
+            self._spawn()
+            self._wait_ready(time.monotonic() + timeout_s)
+        except BaseException:
+            self.kill()
+            raise
+
+    def wait_quiet(self, timeout_s: float) -> bool:
+        """Wait until the answers that the server has given are on their way to the clients."""
+        start = time.monotonic()
+        polls = 0
+        held: set[str] | None = None
+        while self.is_alive():
+            unsent = unsent_sockets(self._pid, self._endpoints)
+            polls = 0 if unsent or is_running(self._pid) else polls + 1
+            if polls == _QUIET_POLLS:
+                break
+            # Clients that go on asking never let it fall quiet; then only answers still being read count.
+            held = unsent if held is None else held & unsent
+            waited = time.monotonic() - start
+            if waited > timeout_s or (waited > _BUSY_TIMEOUT_S and not held):
+                return False
+            self._exited.wait(_QUIET_POLL_S)
+        return True
+
+    def stop(self) -> StopResult:
+        """End the server, by force if it does not end by itself."""
+        self._end_is_expected = True
+        if not self.is_alive():
+            self.kill()
+            return StopResult.WAS_GONE
+        self._signal(signal.SIGTERM)
+        if not self._exited.wait(_TERMINATE_TIMEOUT_S):
+            LOGGER.warning("The Triton server did not end within %g s and is killed.", _TERMINATE_TIMEOUT_S)
+            self.kill()
+            return StopResult.KILLED
+        self.kill()
+        return StopResult.EXITED
+
+    def kill(self) -> None:
+        """End the server at once, and everything that belongs to it."""
+        self._end_is_expected = True
+        self._signal(signal.SIGKILL)
+        if self._watcher is not None and self._watcher is not threading.current_thread():
+            self._watcher.join(_KILL_TIMEOUT_S)
+        if self._log is not None:
+            self._log.join(_LOG_END_S)
+        if self._control is not None:
+            self._control.close()
+
+    def why_ended(self) -> str:
+        """What is known of the end of the server, in a sentence or two."""
+        # The control channel closes a moment before the process is gone.
+        self._exited.wait(_LAST_WORDS_S)
+        if self.is_alive():
+            return "The Triton server closed the control channel to its backend."
+        returncode = None if self._process is None else self._process.returncode
+        if returncode is None:
+            ending = "ended"
+        elif returncode >= 0:
+            ending = f"ended with exit code {returncode}"
+        else:
+            ending = f"was killed by {_signal_name(-returncode)}"
+        return f"The Triton server {ending}{self._last_words()}"
+
+    def ended_error(self) -> PyTritonServerError:
+        """The end of the server as an exception."""
+        return PyTritonServerError(self.why_ended())
+
+    @property
+    def _pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def _spawn(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if self._log_file is not None and self._log_file.exists():
+            self._log_offset = self._log_file.stat().st_size
+        environment = {
+            **os.environ,
+            **self._environment,
+            CONTROL_VARIABLE: str(theirs.fileno()),
+            _APP_VARIABLE: str(os.getpid()),
+        }
+        output, server_output = os.pipe()
+        self._log = logs.LogPump(output)
+        try:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=server_output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                pass_fds=(theirs.fileno(),),
+                # Ctrl-C goes to a whole process group; the server has to outlive it until it is drained.
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            raise PyTritonServerError(
+                f"The Triton server {self._command[0]} cannot be run: {error}."
+            ) from error
+        finally:
+            theirs.close()
+            os.close(server_output)
+            self._log.start()
+        self._process = process
+        self._control = ControlChannel(ours, self.why_ended)
+        self._control.attached.add_done_callback(lambda _: self._changed.set())
+        self._watcher = threading.Thread(target=self._watch, name="pytriton-server-exit", daemon=True)
+        self._watcher.start()
+
+    def _wait_ready(self, deadline: float) -> None:
+        attached = self.control.attached
+        self._changed.wait(max(0.0, deadline - time.monotonic()))
+        has_backend = attached.done() and attached.exception() is None
+        if has_backend:
+            LOGGER.debug("The backend is in the server, backend API %s.", attached.result())
+            while not is_listening(self._pid, self._endpoints):
+                if self._exited.wait(_LISTEN_POLL_S) or time.monotonic() > deadline:
+                    break
+            else:
+                self._end_is_expected = False
+                return
+        if self.is_alive():
+            step = "open its endpoints" if has_backend else "load the backend"
+            raise PyTritonServerError(f"The Triton server did not {step} in time{self._last_words()}")
+        raise PyTritonServerError(f"{self.why_ended()}{self._advice()}")
+
+    def _watch(self) -> None:
+        assert self._process is not None
+        assert self._log is not None
+        with contextlib.suppress(ChildProcessError):  # somebody else in this process has waited for it
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        # From here on the pid may belong to another process.
+        with self._signal_lock:
+            self._process.wait()
+        self._log.join(_LOG_END_S)
+        self._exited.set()
+        self._changed.set()
+        if not self._end_is_expected and self._on_exit is not None:
+            self._on_exit()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if os.getpid() != self._owner:  # a forked child has a copy of this object, but not the server
+            return
+        with self._signal_lock:
+            if self._process is not None and self._process.returncode is None:
+                self._process.send_signal(number)
+
+    def _last_words(self) -> str:
+        words = self._log.explanation() if self._log is not None else ""
+        if self._log_file is not None:
+            words = logs.explain(logs.tail(self._log_file, self._log_offset)) or words
+        return f": {words}." if words else "."
+
+    def _advice(self) -> str:
+        taken = {int(port) for port in _TAKEN.findall(self._last_words())}
+        return "".join(
+            f" {endpoint.name} port {endpoint.port} is taken or its address is not of this machine: "
+            f"stop what listens there, or choose another with TritonConfig({endpoint.option}_port=...)."
+            for endpoint in self._endpoints
+            if endpoint.port in taken
+        )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

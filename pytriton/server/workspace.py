@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Directory with the files of one Triton object: model store and sockets."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+import weakref
+from pathlib import Path
+from typing import Final
+
+__all__ = ["CleanupWarning", "Workspace", "pytriton_home"]
+
+LOGGER = logging.getLogger(__name__)
+
+_PREFIX: Final = "workspace_"
+_PRIVATE: Final = 0o700
+# The address of a Unix socket holds 107 bytes.
+_LONGEST_SOCKET_PATH: Final = 100
+
+
+class CleanupWarning(UserWarning):
+    """A workspace could not be removed."""
+
+
+def pytriton_home() -> Path:
+    """Directory for temporary workspaces: PYTRITON_HOME, or the user's cache directory."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("PYTRITON_HOME") or f"{cache}/pytriton").expanduser()
+
+
+class Workspace:
+    """A private directory, removed by clean() or when the process ends."""
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        """Create the directory.
+
+        Args:
+            path: A directory that does not exist yet; a temporary one if there is no path.
+        """
+        self.is_temporary = path is None
+        self._socket_directory: Path | None = None
+        self._owner = os.getpid()
+        self._numbers = itertools.count(1)
+        self._path = (
+            _temporary_directory() if path is None else _new_directory(Path(path).expanduser().absolute())
+        )
+        self._arm()
+
+    @property
+    def path(self) -> Path:
+        """The directory."""
+        return self._path
+
+    @property
+    def model_store_path(self) -> Path:
+        """Directory of the models, made on first use."""
+        store = self._path / "model-store"
+        store.mkdir(mode=_PRIVATE, exist_ok=True)
+        return store
+
+    def exists(self) -> bool:
+        """Whether the directory is there."""
+        return self._path.exists()
+
+    def is_empty(self) -> bool:
+        """Whether it holds nothing but hidden files."""
+        return not any(not entry.name.startswith(".") for entry in self._path.iterdir())
+
+    def ensure(self) -> None:
+        """Make the directory again after clean()."""
+        if not self._path.exists():
+            _new_directory(self._path)
+            self._arm()
+
+    def new_socket_path(self) -> Path:
+        """A path for a Unix socket, short enough for its address."""
+        name = str(next(self._numbers))
+        directory = self._path / "s"
+        if len(os.fsencode(directory / name)) <= _LONGEST_SOCKET_PATH:
+            directory.mkdir(mode=_PRIVATE, exist_ok=True)
+        else:
+            if self._socket_directory is None:
+                self._socket_directory = Path(tempfile.mkdtemp(prefix="pytriton-", dir="/tmp"))
+                self._finalizer.detach()
+                self._arm()
+            directory = self._socket_directory
+        return directory / name
+
+    def clean(self) -> None:
+        """Remove the directory; what cannot be removed is only warned about."""
+        self._finalizer.detach()
+        socket_directory, self._socket_directory = self._socket_directory, None
+        _remove(self._path, socket_directory, self._owner)
+
+    def _arm(self) -> None:
+        self._finalizer = weakref.finalize(self, _remove, self._path, self._socket_directory, self._owner)
+
+
+def _remove(path: Path, socket_directory: Path | None, owner: int) -> None:
+    # A forked child inherits the finalizer, but the directory is its parent's.
+    if os.getpid() != owner:
+        return
+    for directory in (path, socket_directory):
+        if directory is None or not directory.exists():
+            continue
+        try:
+            shutil.rmtree(directory)
+        except OSError as error:
+            warnings.warn(
+                f"The workspace {directory} could not be removed: {error}", CleanupWarning, stacklevel=3
+            )
+
+
+def _new_directory(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=_PRIVATE)
+    return path
+
+
+def _temporary_directory() -> Path:
+    try:
+        home = pytriton_home()
+        home.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home)).absolute()
+    except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home
+        fallback = tempfile.gettempdir()
+        LOGGER.debug("The workspace goes to %s: %s", fallback, error)
+        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=fallback)).absolute()

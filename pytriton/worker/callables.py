@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One way to call every kind of inference function.
+
+What a call gives back tells the kind, so functions are welcome that do not look like what they are: partials
+of coroutine functions, or a lambda that makes a generator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import aclosing, closing
+from typing import Any, Final
+
+from pytriton.batching.batch import BatchResult, takes_whole_batch
+from pytriton.request import RequestBatch
+
+__all__ = ["Caller"]
+
+_NOTHING: Final = object()
+
+
+class Caller:
+    """Calls one function, batch by batch, on the thread that made it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._whole = takes_whole_batch(function)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def call(self, batch: RequestBatch) -> Any:
+        """The one result of a batch."""
+        result = self._function(batch if self._whole else list(batch))
+        if isinstance(result, (BatchResult, list)):
+            return result
+        if isinstance(result, Generator):
+            return _only(result)
+        if isinstance(result, AsyncGenerator):
+            return self._run(_only_async(result))
+        if isinstance(result, Awaitable):
+            return self._run(result)
+        return result
+
+    def close(self) -> None:
+        """End what coroutines have left behind."""
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        try:
+            loop.run_until_complete(_cancel_tasks())
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
+
+    def _run(self, awaitable: Awaitable[Any]) -> Any:
+        # The loop stays from batch to batch: clients and sessions that coroutines keep belong to it.
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        value, error = self._loop.run_until_complete(_outcome(awaitable))
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # it refers to this frame, which would keep the arrays of the batch
+        return value
+
+
+async def _outcome(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None]:
+    # Exceptions do not leave through the loop: SystemExit and its like would end it in the middle of a turn.
+    try:
+        return await awaitable, None
+    except BaseException as error:
+        return None, error
+
+
+async def _cancel_tasks() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _only(steps: Generator[Any, Any, Any]) -> Any:
+    with closing(steps):
+        result = next(steps, _NOTHING)
+        if result is _NOTHING:
+            raise ValueError(_count_error("nothing"))
+        if next(steps, _NOTHING) is not _NOTHING:
+            raise ValueError(_count_error("more than once"))
+    return result
+
+
+async def _only_async(steps: AsyncGenerator[Any, Any]) -> Any:
+    async with aclosing(steps):
+        result = await anext(steps, _NOTHING)
+        if result is _NOTHING:
+            raise ValueError(_count_error("nothing"))
+        if await anext(steps, _NOTHING) is not _NOTHING:
+            raise ValueError(_count_error("more than once"))
+    return result
+
+
+def _count_error(what: str) -> str:
+    return (
+        f"The generator yielded {what}, but without ModelConfig(decoupled=True) a model gives exactly one "
+        "response: yield the list of responses once."
+    )

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exceptions of the user's function as text for the client and the log."""
+
+from __future__ import annotations
+
+import traceback
+from types import TracebackType
+from typing import Final
+
+__all__ = ["describe", "encode_text"]
+
+_PACKAGE: Final = "pytriton."
+_TEXT_SIZE: Final = 16 * 1024
+_HEAD_SIZE: Final = 4 * 1024
+_CUT: Final = b"\n... cut ...\n"
+
+
+def describe(error: BaseException) -> str:
+    """The traceback, from the first frame that is not ours; its frames let go of their variables.
+
+    Frames hold the arrays of the batch, and are kept by whatever cycle the function made of its exceptions.
+    """
+    text = "".join(traceback.format_exception(type(error), error, _skip_own(error.__traceback__)))
+    _clear_frames(error)
+    return text.rstrip()
+
+
+def encode_text(text: str) -> bytes:
+    """UTF-8, bounded: the beginning and the end, which is where an exception says what it is."""
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= _TEXT_SIZE:
+        return encoded
+    tail = encoded[len(encoded) - (_TEXT_SIZE - _HEAD_SIZE - len(_CUT)) :]
+    # The cuts may have gone through characters.
+    return b"".join(
+        (encoded[:_HEAD_SIZE].decode(errors="ignore").encode(), _CUT, tail.decode(errors="ignore").encode())
+    )
+
+
+def _skip_own(frames: TracebackType | None) -> TracebackType | None:
+    while frames is not None and frames.tb_frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        frames = frames.tb_next
+    return frames
+
+
+def _clear_frames(error: BaseException) -> None:
+    seen: set[int] = set()
+    chain: list[BaseException | None] = [error]
+    while chain:
+        link = chain.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        traceback.clear_frames(link.__traceback__)
+        chain += (link.__cause__, link.__context__, *getattr(link, "exceptions", ()))

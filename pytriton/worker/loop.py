@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One worker: a thread that takes batches from the server, calls the function, and sends the results."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic_ns
+from typing import Any
+
+from pytriton.batching.context import current_model
+from pytriton.exceptions import ErrorCode, PyTritonUnrecoverableError
+from pytriton.model_config.triton_model_config import TritonModelConfig
+from pytriton.request import RequestBatch
+from pytriton.worker.arena import Arena
+from pytriton.worker.callables import Caller
+from pytriton.worker.channel import Block, Channel, ChannelClosed, Execute, ProtocolError
+from pytriton.worker.connector import Connector
+from pytriton.worker.failures import describe
+from pytriton.worker.results import ResultWriter
+from pytriton.worker.views import BlockReader
+
+__all__ = ["Worker", "WorkerSpec"]
+
+LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WorkerSpec:
+    """What a worker serves, and where it meets the server."""
+
+    model: TritonModelConfig
+    socket_path: str
+    strict: bool = False
+
+
+class Worker:
+    """Runs one function in a thread of its own; when a server goes away it waits for the next."""
+
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        function: Callable[..., Any],
+        index: int,
+        on_failure: Callable[[BaseException], object],
+    ) -> None:
+        self._model = spec.model
+        self._function = function
+        self._on_failure = on_failure
+        self._connector = Connector(spec.socket_path)
+        self._reader = BlockReader(spec.model)
+        self._writer = ResultWriter(spec.model, strict=spec.strict)
+        self._channel: Channel | None = None
+        self._copied_before = 0
+        self.thread = threading.Thread(
+            target=self._run, name=f"pytriton-{spec.model.model_name}-{index}", daemon=True
+        )
+
+    @property
+    def bytes_copied(self) -> int:
+        """Tensor bytes that Python code has copied since the start."""
+        channel = self._channel
+        return self._copied_before + (channel.bytes_copied if channel is not None else 0)
+
+    def shutdown(self) -> None:
+        """Let the thread end as soon as the function returns."""
+        self._connector.shutdown()
+
+    def _run(self) -> None:
+        current_model.set(self._model)
+        caller = Caller(self._function)
+        try:
+            while True:
+                self._serve(self._connector.open(), caller)
+        except ChannelClosed:  # shutdown() was called
+            pass
+        except BaseException as error:
+            LOGGER.error('model "%s": the worker has ended: %s', self._model.model_name, describe(error))
+            self._on_failure(error)
+        finally:
+            self.shutdown()
+            caller.close()
+
+    def _serve(self, channel: Channel, caller: Caller) -> None:
+        self._channel = channel
+        served = 0
+        try:
+            while True:
+                self._execute(channel, channel.receive(), caller)
+                served += 1
+        except ChannelClosed:
+            pass
+        except ProtocolError as error:
+            LOGGER.error('model "%s": connecting to the server anew: %s', self._model.model_name, error)
+        finally:
+            channel.close()
+            self._copied_before, self._channel = self.bytes_copied, None
+        if not served:
+            self._connector.pause()
+
+    def _execute(self, channel: Channel, work: Execute, caller: Caller) -> None:
+        slot, offset, length = work
+        exporter = channel.leases.grant(slot, offset, length)
+        batch, free = self._reader.read(channel.segment, exporter, offset)
+        arena = Arena(channel, slot, Block(offset, length), free)
+        # From here on nothing may hold an array when the result is sent, or the slot stays in use.
+        del exporter
+        last_error = None
+        begin_ns = monotonic_ns()
+        try:
+            result = caller.call(batch)
+        except BaseException as error:
+            end_ns = monotonic_ns()
+            table = self._writer.fail(arena, ErrorCode.INTERNAL, describe(error))
+            if isinstance(error, PyTritonUnrecoverableError):
+                last_error = error
+        else:
+            end_ns = monotonic_ns()
+            table = self._write(arena, batch, result)
+            del result
+        del batch
+        channel.send_result(slot, table, begin_ns, end_ns)
+        if last_error is not None:
+            raise last_error
+
+    def _write(self, arena: Arena, batch: RequestBatch, result: Any) -> Block:
+        try:
+            return self._writer.write(arena, batch, result)
+        except (ChannelClosed, ProtocolError):
+            raise
+        except Exception as error:  # of an array or a dict that does not behave like one
+            return self._writer.fail(arena, ErrorCode.INTERNAL, describe(error))

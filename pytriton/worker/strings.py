@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BYTES tensors: object arrays of bytes here, a table of offsets and the data in shared memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+
+from pytriton.request import Array
+from pytriton.worker.memory import Segment
+
+__all__ = ["EncodedStrings", "read_strings"]
+
+_OFFSET: Final = np.dtype(np.uint64)
+# Joining copies everything once more, which beats writing one by one only while the strings are short.
+_JOIN_MEAN_SIZE: Final = 4096
+
+
+def read_strings(segment: Segment, shape: tuple[int, ...], count: int, offset: int, length: int) -> Array:
+    """Copy strings out of shared memory."""
+    memory = segment.memory
+    start = offset + (count + 1) * _OFFSET.itemsize
+    ends = (np.ndarray((count + 1,), _OFFSET, memory, offset) + np.uint64(start)).tolist()
+    strings = [memory[begin:end] for begin, end in pairwise(ends)]
+    segment.bytes_copied += length
+    return np.fromiter(strings, np.dtype(object), count).reshape(shape)
+
+
+class EncodedStrings:
+    """Strings on their way into shared memory: bytes, or text that becomes UTF-8."""
+
+    __slots__ = ("_lengths", "_strings", "size")
+
+    def __init__(self, array: Array) -> None:
+        strings: list[Any] = array.ravel().tolist()
+        if array.dtype.kind == "U":
+            strings = [string.encode() for string in strings]
+        elif array.dtype.kind == "O" and not set(map(type, strings)) <= {bytes}:
+            strings = [_as_bytes(string, index) for index, string in enumerate(strings)]
+        self._strings: Sequence[bytes] = strings
+        self._lengths = np.fromiter(map(len, strings), _OFFSET, len(strings))
+        self.size = (len(strings) + 1) * _OFFSET.itemsize + int(self._lengths.sum())
+
+    def write(self, segment: Segment, offset: int) -> None:
+        """Copy them into `size` bytes of shared memory."""
+        memory, count = segment.memory, len(self._strings)
+        offsets = np.ndarray((count + 1,), _OFFSET, memory, offset)
+        offsets[0] = 0
+        np.cumsum(self._lengths, out=offsets[1:])
+        start, end = offset + offsets.nbytes, offset + self.size
+        if end - start < _JOIN_MEAN_SIZE * count:
+            memory[start:end] = b"".join(self._strings)
+            segment.bytes_copied += end - start
+        else:
+            for string in self._strings:
+                memory[start : start + len(string)] = string
+                start += len(string)
+        segment.bytes_copied += self.size
+
+
+def _as_bytes(string: Any, index: int) -> bytes:
+    if isinstance(string, str):
+        return string.encode()
+    if isinstance(string, (bytes, bytearray, memoryview)):
+        return bytes(string)
+    raise ValueError(
+        f"element {index} of an array of objects is of type {type(string).__qualname__}. "
+        "Only bytes as objects dtype are supported, and str, which becomes UTF-8"
+    )

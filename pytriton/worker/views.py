@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The block of a batch as Python objects: arrays over it, and requests when somebody asks for them."""
+
+from __future__ import annotations
+
+import functools
+import math
+from struct import Struct, unpack_from
+from typing import Any, Final
+
+import numpy as np
+
+from pytriton import dtypes
+from pytriton.exceptions import PyTritonValidationError
+from pytriton.model_config.triton_model_config import TritonModelConfig
+from pytriton.request import Array, ParameterValue, RequestBatch
+from pytriton.worker import layout
+from pytriton.worker.channel import Block
+from pytriton.worker.layout import BLOCK_HEADER, PARAMETER_HEADER, REQUEST_RECORD, TENSOR_RECORD
+from pytriton.worker.memory import Segment
+from pytriton.worker.strings import read_strings
+
+__all__ = ["BlockReader", "element_dtype"]
+
+_BYTES: Final = dtypes.BYTES.number
+_ROWS: Final = np.dtype(np.uint64)
+_PARAMETER_VALUES: Final = {
+    layout.PARAMETER_INT: Struct("=q"),
+    layout.PARAMETER_BOOL: Struct("=?"),
+    layout.PARAMETER_DOUBLE: Struct("=d"),
+}
+
+
+@functools.cache
+def element_dtype(datatype: int) -> np.dtype[Any]:
+    """The dtype of arrays over a tensor; BF16 without the package ml_dtypes is its raw bits as uint16."""
+    try:
+        return dtypes.from_number(datatype).numpy_dtype
+    except PyTritonValidationError:
+        if dtypes.from_number(datatype).name != "BF16":
+            raise
+        return np.dtype(np.uint16)
+
+
+class BlockReader:
+    """Reads the batches of one model."""
+
+    def __init__(self, model: TritonModelConfig) -> None:
+        self._batching = model.batching
+        self._inputs = [spec.name for spec in model.inputs or ()]
+        self._outputs = [spec.name for spec in model.outputs or ()]
+
+    def read(self, segment: Segment, exporter: Array, base: int) -> tuple[RequestBatch, Block]:
+        """The batch whose block `exporter` covers, and where its results may go."""
+        memory, dtype_of = segment.memory, element_dtype
+        (count, input_count, rows, requests, record, free, free_length, _, _) = BLOCK_HEADER.unpack_from(
+            memory, base
+        )
+        inputs = {}
+        for _ in range(input_count):
+            fields = TENSOR_RECORD.unpack_from(memory, record)
+            tensor, _, datatype, rank, offset, length = fields[:6]
+            shape = fields[6 : 6 + rank]
+            if datatype == _BYTES:
+                array = read_strings(segment, shape, math.prod(shape), offset, length)
+            else:
+                array = np.ndarray(shape, dtype_of(datatype), exporter, offset - base)
+            inputs[self._inputs[tensor]] = array
+            record += TENSOR_RECORD.size
+        records = _Records(exporter.data, base, requests - base, count, self._outputs)
+        batch = RequestBatch(inputs, records, total_rows=rows, batching=self._batching)
+        return batch, Block(free, free_length)
+
+
+class _Records:
+    """The request records of a block; they hold its exporter, so they can be read as long as they exist."""
+
+    __slots__ = ("_base", "_block", "_count", "_offset", "_outputs")
+
+    def __init__(self, block: memoryview, base: int, offset: int, count: int, outputs: list[str]) -> None:
+        self._block = block
+        self._base = base
+        self._offset = offset
+        self._count = count
+        self._outputs = outputs
+
+    def __len__(self) -> int:
+        return self._count
+
+    def rows(self) -> list[int]:
+        rows: Array = np.ndarray((self._count,), _ROWS, self._block, self._offset, (REQUEST_RECORD.size,))
+        return rows.tolist()  # type: ignore[no-any-return]
+
+    def parameters(self, index: int) -> dict[str, ParameterValue]:
+        meta, output_count, id_length, count = self._meta(index)
+        cursor = meta + 4 * output_count + id_length
+        parameters: dict[str, ParameterValue] = {}
+        for _ in range(count):
+            key_length, kind, value_length = PARAMETER_HEADER.unpack_from(self._block, cursor)
+            key_start = cursor + PARAMETER_HEADER.size
+            value_start = key_start + key_length
+            cursor = value_start + value_length
+            key = str(self._block[key_start:value_start], errors="replace")
+            parameters[key] = self._value(kind, value_start, cursor)
+        return parameters
+
+    def requested_output_names(self, index: int) -> list[str]:
+        meta, output_count, _, _ = self._meta(index)
+        return [self._outputs[output] for output in unpack_from(f"={output_count}I", self._block, meta)]
+
+    def _meta(self, index: int) -> tuple[int, int, int, int]:
+        fields = REQUEST_RECORD.unpack_from(self._block, self._offset + index * REQUEST_RECORD.size)
+        (_, _, _, meta, _, output_count, id_length, parameter_count, _, _, _) = fields
+        return meta - self._base, output_count, id_length, parameter_count
+
+    def _value(self, kind: int, start: int, end: int) -> ParameterValue:
+        if kind == layout.PARAMETER_STRING:
+            # Header values are whatever bytes the client sent.
+            return str(self._block[start:end], errors="replace")
+        value: ParameterValue = _PARAMETER_VALUES[kind].unpack_from(self._block, start)[0]
+        return value

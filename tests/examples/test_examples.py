@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every example runs as its README says: server, client, Ctrl-C."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_example(name: str) -> str:
+    # A process of its own, as the examples are scripts that run when imported.
+    result = subprocess.run(
+        [sys.executable, "scripts/demo.py", f"examples/{name}"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+@pytest.mark.smoke
+def test_linear_numpy() -> None:
+    output = run_example("linear_numpy")
+    assert "HTTP answered" in output
+    assert "gRPC answered" in output
+    assert "ended cleanly" in output
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_linear_pytorch() -> None:
+    pytest.importorskip("torch")
+    output = run_example("linear_pytorch")
+    assert "tritonclient.http answered" in output
+    assert "tritonclient.grpc answered" in output
+    assert "ended cleanly" in output

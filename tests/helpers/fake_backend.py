@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The native backend's side of the channel in Python, over a real socket and a real memfd."""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
+from mmap import mmap
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pytriton import dtypes
+from pytriton.worker import layout
+from pytriton.worker.views import element_dtype
+
+Array = npt.NDArray[Any]
+
+_TIMEOUT_S: Final = 20.0
+_PAGE: Final = 4096
+
+
+@dataclass
+class FakeRequest:
+    """One request as the server would describe it; `outputs` None is all of them."""
+
+    inputs: Mapping[str, Array]
+    parameters: Mapping[str, str | int | bool | float] = field(default_factory=dict)
+    outputs: Sequence[int] | None = None
+    id: str = ""
+    rows: int = 0
+
+
+class Message(NamedTuple):
+    """A packet of the worker."""
+
+    kind: int
+    flags: int
+    slot: int
+    offset: int
+    length: int
+    begin_ns: int
+    end_ns: int
+
+
+@dataclass
+class Answer:
+    """A decoded result table."""
+
+    tensors: dict[tuple[int, int], Array]
+    """Outputs by request (or ALL_REQUESTS) and index."""
+    errors: dict[int, tuple[int, str]]
+    places: dict[tuple[int, int], int]
+    released: bool
+    message: Message
+
+    def output(self, index: int = 0, request: int = layout.ALL_REQUESTS) -> Array:
+        """One output; an error of the worker fails the test."""
+        assert self.errors == {}
+        return self.tensors[request, index]
+
+    def error(self, request: int = layout.ALL_REQUESTS) -> str:
+        """Text of the one error."""
+        assert list(self.errors) == [request]
+        return self.errors[request][1]
+
+
+class FakeBackend:
+    """Listens where workers connect."""
+
+    def __init__(self, path: Path, *, size: int = 1 << 26, refuse_above: int | None = None) -> None:
+        self.path = path
+        self._size = size
+        self._refuse_above = refuse_above
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener.settimeout(_TIMEOUT_S)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self.links: list[Link] = []
+
+    def accept(self) -> socket.socket:
+        """The next connection, before any word is said."""
+        connection, _ = self._listener.accept()
+        connection.settimeout(_TIMEOUT_S)
+        return connection
+
+    def attach(self) -> Link:
+        """The next worker, welcomed."""
+        connection = self.accept()
+        hello = layout.HELLO.unpack(connection.recv(layout.HELLO.size))
+        assert hello[:2] == (layout.MAGIC, layout.PROTOCOL_VERSION)
+        assert hello[3:] == (layout.layout_hash(), 0)
+        link = Link(connection, self._size, self._refuse_above)
+        self.links.append(link)
+        return link
+
+    def close(self) -> None:
+        """End everything."""
+        for link in self.links:
+            link.close()
+        self._listener.close()
+        self.path.unlink(missing_ok=True)
+
+
+class Link:
+    """One worker, as the server sees it."""
+
+    def __init__(self, connection: socket.socket, size: int, refuse_above: int | None) -> None:
+        self.socket = connection
+        self._refuse_above = refuse_above
+        descriptor = os.memfd_create("fake", os.MFD_CLOEXEC)
+        os.ftruncate(descriptor, size)
+        self.memory = mmap(descriptor, size)
+        self._next = _PAGE
+        self._slots = 0
+        self._outputs = 0
+        self.released: list[int] = []
+        self.reserved: list[int] = []
+        socket.send_fds(connection, [self._message(layout.WELCOME, length=size)], [descriptor])
+        os.close(descriptor)
+
+    def infer(self, requests: Sequence[FakeRequest], inputs: Sequence[str], **options: Any) -> Answer:
+        """Send a batch and wait for its answer; memory that the worker wants is given meanwhile."""
+        self.execute(requests, inputs, **options)
+        return self.answer()
+
+    def execute(
+        self,
+        requests: Sequence[FakeRequest],
+        inputs: Sequence[str],
+        *,
+        outputs: int = 1,
+        batching: bool = True,
+        free: int = _PAGE,
+    ) -> int:
+        """Send a batch; returns its slot."""
+        names = [name for name in inputs if name in requests[0].inputs]
+        columns = {name: _join([request.inputs[name] for request in requests], batching) for name in names}
+        encoded = {name: _encode(array) for name, array in columns.items()}
+        rows = [_row_count(request, batching) for request in requests]
+        metas = [_encode_meta(request, range(outputs)) for request in requests]
+        base = self._next
+        records = base + layout.BLOCK_HEADER.size
+        tensors = records + layout.REQUEST_RECORD.size * len(requests)
+        cursor = tensors + layout.TENSOR_RECORD.size * len(names)
+        for index, (request, meta) in enumerate(zip(requests, metas, strict=True)):
+            asked = range(outputs) if request.outputs is None else request.outputs
+            layout.REQUEST_RECORD.pack_into(
+                self.memory,
+                records + index * layout.REQUEST_RECORD.size,
+                *(rows[index], 0, 0, cursor, len(meta), len(asked)),
+                *(len(request.id.encode()), len(request.parameters), 0, 0, 0),
+            )
+            self.memory[cursor : cursor + len(meta)] = meta
+            cursor += len(meta)
+        for index, name in enumerate(names):
+            cursor = _align(cursor)
+            array = columns[name]
+            layout.TENSOR_RECORD.pack_into(
+                self.memory,
+                tensors + index * layout.TENSOR_RECORD.size,
+                *(inputs.index(name), layout.ALL_REQUESTS, dtypes.resolve(array.dtype).number, array.ndim),
+                *(cursor, len(encoded[name]), *array.shape, *(0,) * (layout.MAX_RANK - array.ndim)),
+            )
+            self.memory[cursor : cursor + len(encoded[name])] = encoded[name]
+            cursor += len(encoded[name])
+        cursor = _align(cursor)
+        layout.BLOCK_HEADER.pack_into(
+            self.memory, base, len(requests), len(names), sum(rows), records, tensors, cursor, free, 0, 0
+        )
+        self._next = _align(cursor + free)
+        slot = self._slots
+        self._slots += 1
+        self.socket.send(self._message(layout.EXECUTE, slot, base, self._next - base))
+        return slot
+
+    def answer(self) -> Answer:
+        """The next result; reservations and releases before it are dealt with."""
+        while True:
+            message = self.receive()
+            if message.kind == layout.RESULT:
+                return self._decode(message)
+            self._serve(message)
+
+    def wait_for_release(self) -> int:
+        """The slot of the next release."""
+        message = self.receive()
+        assert message.kind == layout.RELEASE
+        self._serve(message)
+        return message.slot
+
+    def receive(self) -> Message:
+        """The next packet."""
+        packet = self.socket.recv(layout.MESSAGE.size + 1)
+        if not packet:
+            raise EOFError
+        return Message(*layout.MESSAGE.unpack(packet))
+
+    def send(self, kind: int, slot: int = 0, offset: int = 0, length: int = 0) -> None:
+        """Send a packet of the test's own making."""
+        self.socket.send(self._message(kind, slot, offset, length))
+
+    def pending(self) -> int:
+        """Kinds of packets that wait; must be none when a test is over."""
+        self.socket.setblocking(False)
+        try:
+            return len(self.socket.recv(4096))
+        except BlockingIOError:
+            return 0
+        finally:
+            self.socket.settimeout(_TIMEOUT_S)
+
+    def close(self) -> None:
+        """Hang up."""
+        self.socket.close()
+
+    def _serve(self, message: Message) -> None:
+        if message.kind == layout.RELEASE:
+            self.released.append(message.slot)
+        elif message.kind == layout.RESERVE:
+            self.reserved.append(message.length)
+            if self._refuse_above is not None and message.length > self._refuse_above:
+                self.send(layout.REFUSED, message.slot, length=self._refuse_above)
+                return
+            self.send(layout.RESERVED, message.slot, self._next, message.length)
+            self._next = _align(self._next + message.length)
+        else:
+            raise AssertionError(message)
+
+    def _decode(self, message: Message) -> Answer:
+        assert message.flags & layout.FINAL
+        assert message.begin_ns <= message.end_ns
+        tensor_count, error_count = layout.RESULT_HEADER.unpack_from(self.memory, message.offset)
+        cursor = message.offset + layout.RESULT_HEADER.size
+        tensors, places, errors = {}, {}, {}
+        for _ in range(tensor_count):
+            index, request, datatype, rank, offset, length, *dims = layout.TENSOR_RECORD.unpack_from(
+                self.memory, cursor
+            )
+            assert (request, index) not in tensors
+            tensors[request, index] = self._tensor(datatype, tuple(dims[:rank]), offset, length)
+            places[request, index] = offset
+            cursor += layout.TENSOR_RECORD.size
+        for _ in range(error_count):
+            request, code, offset, length = layout.ERROR_RECORD.unpack_from(self.memory, cursor)
+            assert request not in errors
+            errors[request] = (code, self.memory[offset : offset + length].decode())
+            cursor += layout.ERROR_RECORD.size
+        assert cursor == message.offset + message.length
+        released = bool(message.flags & layout.RELEASED)
+        return Answer(tensors, errors, places, released, message)
+
+    def _tensor(self, datatype: int, shape: tuple[int, ...], offset: int, length: int) -> Array:
+        data = self.memory[offset : offset + length]
+        if datatype != dtypes.BYTES.number:
+            return np.frombuffer(data, element_dtype(datatype)).reshape(shape).copy()
+        count = math.prod(shape)
+        offsets = struct.unpack_from(f"={count + 1}Q", data)
+        assert offsets[0] == 0
+        assert offsets[-1] == length - 8 * (count + 1)
+        text = data[8 * (count + 1) :]
+        strings = np.empty(count, object)
+        strings[:] = [text[begin:end] for begin, end in pairwise(offsets)]
+        return strings.reshape(shape)
+
+    @staticmethod
+    def _message(kind: int, slot: int = 0, offset: int = 0, length: int = 0) -> bytes:
+        packed: bytes = layout.MESSAGE.pack(kind, 0, slot, offset, length, 0, 0)
+        return packed
+
+
+def _join(arrays: list[Array], batching: bool) -> Array:
+    if not batching:
+        (array,) = arrays
+        return array
+    return np.concatenate(arrays)
+
+
+def _row_count(request: FakeRequest, batching: bool) -> int:
+    first = next(iter(request.inputs.values()), None)
+    return request.rows if first is None or not batching else len(first)
+
+
+def _encode(array: Array) -> bytes:
+    if array.dtype != object:
+        return array.tobytes()
+    strings = array.ravel().tolist()
+    offsets = [0, *accumulate(map(len, strings))]
+    return struct.pack(f"={len(offsets)}Q", *offsets) + b"".join(strings)
+
+
+def _encode_meta(request: FakeRequest, all_outputs: Iterable[int]) -> bytes:
+    outputs = list(all_outputs if request.outputs is None else request.outputs)
+    meta = struct.pack(f"={len(outputs)}I", *outputs) + request.id.encode()
+    for name, value in request.parameters.items():
+        kind, encoded = _encode_parameter(value)
+        meta += layout.PARAMETER_HEADER.pack(len(name.encode()), kind, len(encoded)) + name.encode() + encoded
+    return meta
+
+
+def _encode_parameter(value: str | int | bool | float) -> tuple[int, bytes]:
+    if isinstance(value, str):
+        return layout.PARAMETER_STRING, value.encode(errors="surrogateescape")
+    if isinstance(value, bool):
+        return layout.PARAMETER_BOOL, struct.pack("=?", value)
+    if isinstance(value, int):
+        return layout.PARAMETER_INT, struct.pack("=q", value)
+    return layout.PARAMETER_DOUBLE, struct.pack("=d", value)
+
+
+def _align(offset: int) -> int:
+    return -(-offset // layout.TENSOR_ALIGNMENT) * layout.TENSOR_ALIGNMENT

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pytriton.exceptions import PyTritonValidationError
+from pytriton.model_config import ModelConfig, Tensor
+from pytriton.model_config.triton_model_config import TritonModelConfig
+from pytriton.server.repository import ModelRepository
+
+SOCKET = Path("/run/s/1")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> ModelRepository:
+    return ModelRepository(tmp_path)
+
+
+def model(
+    name: str = "m", version: int = 1, *, batching: bool = True, input_name: str = "a b"
+) -> TritonModelConfig:
+    return TritonModelConfig.create(
+        name,
+        [Tensor(name=input_name, dtype=np.float32, shape=(-1, 2)), Tensor(dtype=bytes, shape=(1,))],
+        [Tensor(dtype=np.bool_, shape=(-1,))],
+        ModelConfig(batching=batching),
+        model_version=version,
+    )
+
+
+def test_binding(repository: ModelRepository, tmp_path: Path) -> None:
+    repository.add(model(), SOCKET, workers=2)
+    assert (tmp_path / "m" / "1" / "binding").read_text(encoding="utf-8").splitlines() == [
+        "pytriton-binding 1",
+        "kind model",
+        "socket /run/s/1",
+        "workers 2",
+        "attach-timeout-ms 30000",
+        "memory-limit 6442450944",
+        "batching 1",
+        "input FP32 2 a b",
+        "input BYTES 1 INPUT_2",
+        "output BOOL 1 OUTPUT_1",
+    ]
+    config = (tmp_path / "m" / "config.pbtxt").read_text()
+    assert 'name: "m"' in config
+    assert 'backend: "pytriton"' in config
+
+
+def test_without_batching(repository: ModelRepository, tmp_path: Path) -> None:
+    repository.add(model(batching=False), SOCKET, workers=1)
+    assert "batching 0\n" in (tmp_path / "m" / "1" / "binding").read_text(encoding="utf-8")
+
+
+def test_names_in_unicode(repository: ModelRepository, tmp_path: Path) -> None:
+    repository.add(model(input_name="größe"), SOCKET, workers=1)
+    assert "input FP32 2 größe\n" in (tmp_path / "m" / "1" / "binding").read_text(encoding="utf-8")
+
+
+def test_versions_share_a_directory(repository: ModelRepository, tmp_path: Path) -> None:
+    repository.add(model(version=1), SOCKET, workers=1)
+    repository.add(model(version=3), SOCKET, workers=1)
+    config = (tmp_path / "m" / "config.pbtxt").read_text()
+    assert "version_policy" in config
+    repository.remove(model(version=1))
+    assert (tmp_path / "m" / "3" / "binding").exists()
+    repository.remove(model(version=3))
+    assert not (tmp_path / "m").exists()
+    repository.remove(model(version=3))
+
+
+def test_bootstrap(repository: ModelRepository, tmp_path: Path) -> None:
+    repository.add_bootstrap()
+    directory = tmp_path / "pytriton_bootstrap"
+    assert (directory / "1" / "binding").read_text(encoding="utf-8") == "pytriton-binding 1\nkind bootstrap\n"
+    config = (directory / "config.pbtxt").read_text()
+    assert "max_batch_size: 0" in config
+    assert "KIND_CPU" in config
+    repository.remove_bootstrap()
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "../m", "a/b", "/etc", "a\0b"])
+def test_names_that_lead_elsewhere(repository: ModelRepository, name: str) -> None:
+    bad = TritonModelConfig(name, inputs=[], outputs=[])
+    with pytest.raises(PyTritonValidationError, match="no name for a directory"):
+        repository.add(bad, SOCKET, workers=1)
+    with pytest.raises(PyTritonValidationError, match="no name for a directory"):
+        repository.remove(bad)
+
+
+def test_lines_that_would_be_read_as_others(repository: ModelRepository, tmp_path: Path) -> None:
+    with pytest.raises(PyTritonValidationError, match="line break"):
+        repository.add(model(), Path("/a\nworkers 7"), workers=1)
+    with pytest.raises(PyTritonValidationError, match="ends with a space"):
+        repository.add(model(input_name=" a"), SOCKET, workers=1)
+    assert not (tmp_path / "m").exists()

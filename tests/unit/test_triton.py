@@ -1,0 +1,569 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Triton without a server: the process and the workers are stand-ins."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytriton import _lifecycle, binding, triton
+from pytriton.exceptions import (
+    PyTritonInvalidOperationError,
+    PyTritonModelLoadError,
+    PyTritonRuntimeError,
+    PyTritonServerError,
+    PyTritonValidationError,
+)
+from pytriton.model_config import ModelConfig, Tensor
+from pytriton.server.control import Op
+from pytriton.server.locate import ServerBinary
+from pytriton.server.ports import Endpoint
+from pytriton.triton import Triton, TritonConfig, TritonLifecyclePolicy, TritonSecurityConfig
+
+INPUTS = [Tensor(dtype=np.float32, shape=(-1,))]
+OUTPUTS = [Tensor(dtype=np.float32, shape=(-1,))]
+
+
+class World:
+    """What the stand-ins were asked, in order, and what they shall answer."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.processes: list[FakeProcess] = []
+        self.workers: list[FakeWorkers] = []
+        self.load_errors: dict[str, Exception] = {}
+        self.start_error: Exception | None = None
+        self.hanging_loads = False
+        self.drain: Callable[[], None] = lambda: None
+
+    @property
+    def process(self) -> FakeProcess:
+        return self.processes[-1]
+
+    def loaded(self) -> list[str]:
+        return [event for event in self.events if event.startswith("LOAD")]
+
+
+class FakeControl:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def submit(self, op: Op, model: str = "") -> Future[str]:
+        self.world.events.append(f"{op.name} {model}")
+        reply: Future[str] = Future()
+        if op is Op.LOAD and self.world.hanging_loads:
+            return reply
+        error = self.world.load_errors.get(model) if op is Op.LOAD else None
+        if op is Op.UNLOAD:
+            self.world.drain()
+        if error is None:
+            reply.set_result("")
+        else:
+            reply.set_exception(error)
+        return reply
+
+    def unload(self, model: str, _timeout_s: float) -> None:
+        self.submit(Op.UNLOAD, model).result()
+
+
+class FakeProcess:
+    world: World
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        endpoints: Sequence[Endpoint],
+        *,
+        environment: dict[str, str],
+        log_file: Path | None,
+        on_exit: Callable[[], None],
+    ) -> None:
+        self.command = list(command)
+        self.environment = environment
+        self.on_exit = on_exit
+        self.alive = False
+        self.control = FakeControl(self.world)
+        self.world.processes.append(self)
+
+    def start(self) -> None:
+        self.world.events.append("start")
+        if self.world.start_error is not None:
+            raise self.world.start_error
+        self.alive = True
+
+    def is_alive(self) -> bool:
+        return self.alive
+
+    def wait_quiet(self, _timeout_s: float) -> bool:
+        self.world.events.append("quiet")
+        return True
+
+    def stop(self) -> None:
+        self.world.events.append("stop")
+        self.alive = False
+
+    def kill(self) -> None:
+        self.world.events.append("kill")
+        self.alive = False
+
+    def ended_error(self) -> PyTritonServerError:
+        return PyTritonServerError("The server is gone.")
+
+    def die(self) -> None:
+        self.alive = False
+        self.on_exit()
+
+    def option(self, flag: str) -> list[str]:
+        return [argument.partition("=")[2] for argument in self.command if argument.startswith(flag + "=")]
+
+
+class FakeWorkers:
+    world: World
+
+    def __init__(
+        self,
+        spec: Any,
+        functions: Sequence[Callable[..., Any]],
+        on_failure: Callable[[BaseException], object],
+    ) -> None:
+        self.on_failure = on_failure
+        self.spec = spec
+        self.functions = functions
+        self.running = False
+        self.failure: BaseException | None = None
+        self.world.workers.append(self)
+
+    def start(self) -> None:
+        self.world.events.append(f"workers of {self.spec.model.model_name}")
+        self.running = True
+
+    def stop(self, _timeout_s: float) -> bool:
+        self.world.events.append(f"no workers of {self.spec.model.model_name}")
+        self.running = False
+        return True
+
+    def is_alive(self) -> bool:
+        return self.running
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
+    made = World()
+    monkeypatch.setenv("PYTRITON_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(FakeProcess, "world", made, raising=False)
+    monkeypatch.setattr(FakeWorkers, "world", made, raising=False)
+    monkeypatch.setattr(_lifecycle, "ServerProcess", FakeProcess)
+    monkeypatch.setattr(
+        _lifecycle, "locate_server", lambda server: ServerBinary(Path(server or "/bundled/tritonserver"))
+    )
+    monkeypatch.setattr(_lifecycle, "locate_backends", lambda: Path("/backends"))
+    monkeypatch.setattr(binding, "ThreadWorkers", FakeWorkers)
+    yield made
+    triton._stop_running()
+
+
+def function(requests: list[Any]) -> list[Any]:
+    return requests
+
+
+def bind(server: Triton, name: str, **options: Any) -> None:
+    server.bind(name, options.pop("infer_func", function), INPUTS, OUTPUTS, **options)
+
+
+def test_models_bound_before_run(world: World) -> None:
+    server = Triton()
+    bind(server, "a")
+    bind(server, "b")
+    assert world.events == []
+    assert (server.is_alive(), server.is_connected()) == (False, False)
+    server.run()
+    assert world.events == [
+        "start",
+        "UNLOAD pytriton_bootstrap",
+        "workers of a",
+        "workers of b",
+        "LOAD a",
+        "LOAD b",
+    ]
+    assert (server.is_alive(), server.is_connected()) == (True, True)
+    assert server.stop()
+    assert world.events[6:] == [
+        "UNLOAD a",
+        "UNLOAD b",
+        "quiet",
+        "stop",
+        "no workers of a",
+        "no workers of b",
+    ]
+    assert (server.is_alive(), server.is_connected(), server.stop()) == (False, False, False)
+
+
+def test_models_bound_after_run(world: World) -> None:
+    with Triton() as server:
+        bind(server, "a")
+        assert world.loaded() == ["LOAD a"]
+        assert server.is_alive()
+
+
+def test_files_are_there_when_the_model_is_loaded(world: World) -> None:
+    with Triton() as server:
+        store = Path(world.process.option("--model-repository")[0])
+        assert not any(store.iterdir())
+        bind(server, "a", model_version=3, infer_func=[function, function])
+        text = (store / "a" / "3" / "binding").read_text(encoding="utf-8")
+        assert "workers 2\n" in text
+        assert f"socket {world.workers[0].spec.socket_path}\n" in text
+        assert len(world.workers[0].functions) == 2
+        assert world.process.environment == {"PYTRITON_WORKSPACE": str(store.parent)}
+    assert not store.parent.exists()
+
+
+def test_failed_bind_leaves_no_trace(world: World) -> None:
+    with Triton() as server:
+        bind(server, "good")
+        store = Path(world.process.option("--model-repository")[0])
+        world.load_errors["bad"] = PyTritonModelLoadError("no")
+        with pytest.raises(PyTritonModelLoadError, match="no"):
+            bind(server, "bad")
+        assert world.events[-3:] == ["LOAD bad", "UNLOAD bad", "no workers of bad"]
+        assert [entry.name for entry in store.iterdir()] == ["good"]
+        assert server.is_alive()
+        world.load_errors.clear()
+        bind(server, "bad")
+        assert server.is_alive()
+
+
+def test_failed_run_leaves_nothing_running(world: World) -> None:
+    server = Triton()
+    bind(server, "good")
+    bind(server, "bad")
+    world.load_errors["bad"] = PyTritonModelLoadError("no")
+    with pytest.raises(PyTritonModelLoadError, match="no"):
+        server.run()
+    assert not world.process.alive
+    assert not any(workers.running for workers in world.workers)
+    assert not server.is_alive()
+    world.load_errors.clear()
+    server.run()
+    assert server.is_alive()
+
+
+def test_failed_start(world: World) -> None:
+    server = Triton()
+    world.start_error = PyTritonServerError("port taken")
+    with pytest.raises(PyTritonServerError, match="port taken"):
+        server.run()
+    assert not server.stop()
+    world.start_error = None
+    server.run()
+
+
+def test_workers_that_fail_while_the_model_is_loaded(world: World) -> None:
+    with Triton() as server:
+        world.hanging_loads = True
+
+        def fail() -> None:
+            while not world.loaded():
+                time.sleep(0.001)
+            world.workers[0].failure = RuntimeError("rejected")
+
+        thread = threading.Thread(target=fail)
+        thread.start()
+        with pytest.raises(PyTritonModelLoadError, match='workers of model "a" failed to start: rejected'):
+            bind(server, "a")
+        thread.join()
+
+
+def test_bound_twice(world: World) -> None:
+    server = Triton()
+    bind(server, "Abc")
+    for name in ("Abc", "aBC"):
+        with pytest.raises(PyTritonInvalidOperationError, match="Cannot add model with the same name twice"):
+            bind(server, name)
+    bind(server, "abc", model_version=2)
+
+
+def test_versions_are_loaded_together(world: World) -> None:
+    server = Triton()
+    bind(server, "a", model_version=1)
+    bind(server, "a", model_version=2)
+    server.run()
+    assert world.loaded() == ["LOAD a"]
+    with pytest.raises(PyTritonInvalidOperationError, match="bind all its versions before run"):
+        bind(server, "a", model_version=3)
+
+
+def test_run_again(world: World) -> None:
+    server = Triton()
+    bind(server, "a")
+    server.run()
+    server.run()
+    assert len(world.processes) == 1
+    server.stop()
+    bind(server, "b")
+    server.run()
+    assert len(world.processes) == 2
+    assert world.loaded() == ["LOAD a", "LOAD a", "LOAD b"]
+    server.stop()
+
+
+def test_run_again_after_the_server_died(world: World) -> None:
+    server = Triton()
+    bind(server, "a")
+    server.run()
+    world.process.die()
+    assert not server.is_alive()
+    server.run()
+    assert server.is_alive()
+    assert len(world.processes) == 2
+
+
+@pytest.mark.parametrize(
+    ("infer_func", "message"),
+    [
+        ("text", "must be a function or a sequence"),
+        (None, "must be a function or a sequence"),
+        ([], "is empty"),
+        ([function, 3], r"infer_func\[1\] must be a function, got 3"),
+    ],
+)
+def test_functions_are_checked(world: World, infer_func: Any, message: str) -> None:
+    with pytest.raises(PyTritonValidationError, match=f'model "a".*{message}'):
+        bind(Triton(), "a", infer_func=infer_func)
+
+
+def test_arguments_are_checked(world: World) -> None:
+    server = Triton()
+    with pytest.raises(PyTritonValidationError, match="Model name can only contain"):
+        bind(server, "a/b")
+    with pytest.raises(PyTritonValidationError, match="expected a Tensor"):
+        server.bind("a", function, [1], OUTPUTS)  # type: ignore[list-item]
+    with pytest.raises(PyTritonValidationError, match="config must be a ModelConfig"):
+        bind(server, "a", config={"max_batch_size": 4})
+    bind(server, "a", config=ModelConfig(batching=False))
+
+
+def test_command(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTRITON_TRITON_CONFIG_HTTP_PORT", "9000")
+    monkeypatch.setenv("PYTRITON_TRITON_CONFIG_GRPC_PORT", "9001")
+    config = TritonConfig(
+        grpc_port=9002, http_address="::1", exit_timeout_secs=7, cache_config=["local,size=1 2"]
+    )
+    with Triton(config=config, server="/mine", workspace=tmp_path / "ws"):
+        command = world.process.command
+        assert command[0] == "/mine"
+        for expected in (
+            f"--model-repository={tmp_path}/ws/model-store",
+            "--model-control-mode=explicit",
+            "--load-model=pytriton_bootstrap",
+            "--backend-directory=/backends",
+            "--http-port=9000",
+            "--grpc-port=9002",
+            "--http-address=ipv6:::1",
+            "--exit-timeout-secs=0",
+            "--cache-config=local,size=1 2",
+        ):
+            assert expected in command
+        assert not world.process.option("--http-restricted-api")
+        assert world.process.environment == {}
+
+
+def test_repository_of_the_user(world: World) -> None:
+    with Triton(config=TritonConfig(model_repository=Path("/models"), exit_timeout_secs=7)):
+        assert world.process.option("--model-repository")[1:] == ["/models"]
+        assert world.process.option("--load-model") == ["*"]
+        assert world.process.option("--exit-timeout-secs") == ["7"]
+
+
+def test_bundled_cache_directory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundled = ServerBinary(Path("/bundled"), Path("/caches"))
+    monkeypatch.setattr(_lifecycle, "locate_server", lambda _: bundled)
+    with Triton():
+        assert world.process.option("--cache-directory") == ["/caches"]
+    with Triton(config=TritonConfig(cache_directory="/other")):
+        assert world.process.option("--cache-directory") == ["/other"]
+
+
+def test_security(world: World) -> None:
+    security = TritonSecurityConfig(access_token="t", restricted_endpoints=["trace", "logging"])
+    with Triton(config=TritonConfig(http_restricted_api="x:y=z"), security_config=security) as server:
+        assert server.get_access_token() == "t"
+        restriction = ["trace,logging:triton-access-token=t"]
+        assert world.process.option("--http-restricted-api") == restriction
+        assert world.process.option("--grpc-restricted-protocol") == restriction
+    with pytest.raises(PyTritonValidationError, match="Invalid endpoint names: a, b"):
+        TritonSecurityConfig(restricted_endpoints=["b", "trace", "a"])
+    assert len(TritonSecurityConfig().access_token or "") == 43
+    with pytest.raises(PyTritonValidationError, match="access_token is empty"):
+        Triton(security_config=TritonSecurityConfig(access_token="")).run()
+
+
+def test_lifecycle_policy(world: World) -> None:
+    policy = TritonLifecyclePolicy(launch_triton_on_startup=False)
+    with Triton(triton_lifecycle_policy=policy) as server:
+        assert not server.is_alive()
+        with pytest.raises(PyTritonInvalidOperationError, match=r"call run\(\)"):
+            server.connect()
+        server.run()
+        server.connect()
+        assert server.is_alive()
+    with Triton(config=TritonConfig(allow_vertex_ai=True)) as server:
+        assert not server.is_alive()
+
+
+def test_given_workspace_must_not_exist(world: World, tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError):
+        Triton(workspace=tmp_path)
+
+
+def test_endpoints_and_verbose_logs_are_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), Triton(config=TritonConfig(log_verbose=1)) as server:
+        bind(server, "a")
+        assert "POST http://127.0.0.1:8000/v2/models/a/infer" in caplog.text
+        assert "is running with enabled verbose logs" in caplog.text
+        caplog.clear()
+    assert "is running with enabled verbose logs" in caplog.text
+
+
+class Serving:
+    """serve() in the main thread, and something that ends it from another."""
+
+    def __init__(self, world: World, server: Triton, action: Callable[[], None]) -> None:
+        self.error: BaseException | None = None
+        handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+        def act() -> None:
+            while not server.is_connected():
+                time.sleep(0.001)
+            action()
+
+        thread = threading.Thread(target=act)
+        thread.start()
+        try:
+            server.serve(monitoring_period_s=60)
+        except BaseException as error:
+            self.error = error
+        thread.join()
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+        assert not server.is_alive()
+        assert not world.process.alive
+        assert not any(workers.running for workers in world.workers)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_serve(world: World, number: signal.Signals, caplog: pytest.LogCaptureFixture) -> None:
+    server = Triton()
+    bind(server, "a")
+    with caplog.at_level(logging.INFO):
+        assert (
+            Serving(
+                world, server, lambda: signal.pthread_kill(threading.main_thread().ident or 0, number)
+            ).error
+            is None
+        )
+    assert f"{number.name} received" in caplog.text
+    assert "UNLOAD a" in world.events
+
+
+def test_own_handler_of_the_program_stays(world: World) -> None:
+    server = Triton()
+    bind(server, "a")
+    before = signal.signal(signal.SIGTERM, lambda *_: server.stop() and None)
+    try:
+        serving = Serving(world, server, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert serving.error is None
+
+
+def test_second_signal_does_not_wait(world: World) -> None:
+    server = Triton()
+    bind(server, "a")
+
+    def interrupt_drain() -> None:
+        if "LOAD a" in world.events:
+            raise KeyboardInterrupt
+
+    world.drain = interrupt_drain
+    serving = Serving(world, server, lambda: signal.raise_signal(signal.SIGINT))
+    assert isinstance(serving.error, KeyboardInterrupt)
+    assert "kill" in world.events
+
+
+def test_stop_from_another_thread_ends_serve(world: World) -> None:
+    server = Triton()
+    bind(server, "a")
+    assert Serving(world, server, lambda: (server.stop(), None)[1]).error is None
+
+
+def test_death_of_the_server_ends_serve(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    server = Triton()
+    bind(server, "a")
+    error = Serving(world, server, lambda: world.process.die()).error
+    assert isinstance(error, PyTritonServerError)
+    assert "The server is gone." in caplog.text
+
+
+def test_death_of_workers_ends_serve(world: World) -> None:
+    server = Triton()
+    bind(server, "a")
+
+    def die() -> None:
+        world.workers[0].failure = error = ValueError("unrecoverable")
+        world.workers[0].running = False
+        world.workers[0].on_failure(error)
+
+    error = Serving(world, server, die).error
+    assert isinstance(error, PyTritonRuntimeError)
+    assert 'model "a" ended: unrecoverable' in error.message
+
+
+def test_serve_in_another_thread(world: World) -> None:
+    server = Triton()
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    while not server.is_connected():
+        time.sleep(0.001)
+    assert server.stop()
+    thread.join()
+
+
+def test_forgotten_object_is_collected(world: World) -> None:
+    server = Triton()
+    workspace = server._workspace.path
+    reference = weakref.ref(server)
+    del server
+    gc.collect()
+    assert reference() is None
+    assert not workspace.exists()
+
+
+def test_what_runs_is_stopped_at_exit(world: World) -> None:
+    server = Triton()
+    bind(server, "a")
+    server.run()
+    triton._stop_running()
+    assert not server.is_alive()
+    assert not world.process.alive
+
+
+def test_forked_child_stops_nothing(world: World) -> None:
+    server = Triton()
+    server.run()
+    child = os.fork()
+    if child == 0:
+        os._exit(int(server.stop() or world.events[-1] == "stop"))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    server.stop()
