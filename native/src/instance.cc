@@ -18,24 +18,19 @@ void Instance::Execute(std::span<TRITONBACKEND_Request* const> requests) noexcep
     batch.OnFailure(Failure(Code::kInternal, error.what()));
   }
   task.reset();
-  if (!permit_) {
-    permit_ = model_.session().AcquireNext();
-  }
+  claim_ = model_.session().AwaitFree();
 }
 
 // A worker that goes before it has got the batch costs nothing: the next one takes it.
 void Instance::Submit(std::unique_ptr<Task>& task, Batch& batch) {
   while (true) {
-    if (!permit_ || permit_.link()->closed()) {
-      permit_.Release();
-      permit_ = model_.session().Acquire();
-    }
-    const std::shared_ptr<Link> link = permit_.link();
+    Permit permit = model_.session().Acquire(claim_);
+    const std::shared_ptr<Link> link = permit.link();
     try {
       const Link::Reservation reservation = link->Reserve(batch.BlockSize());
       try {
         batch.CopyInputs(reservation);
-        link->Post(reservation, task, permit_);
+        link->Post(reservation, task, permit);
         return;
       } catch (...) {
         link->Abandon(reservation);

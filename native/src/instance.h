@@ -5,7 +5,7 @@
 #include <span>
 
 #include "batch.h"
-#include "core/link.h"
+#include "core/session.h"
 #include "model.h"
 
 namespace pytriton {
@@ -24,7 +24,7 @@ class Instance {
 
   Model& model_;
   TRITONBACKEND_ModelInstance* handle_;
-  Permit permit_;
+  Claim claim_;  // on the worker that the next batch will go to
 };
 
 }  // namespace pytriton

@@ -151,8 +151,11 @@ Permit Session::TakeFree() {
   return Permit(best->link, this);
 }
 
-Permit Session::Acquire() {
+Permit Session::Acquire(Claim& claim) {
   std::unique_lock lock(mutex_);
+  if (std::exchange(claim.session_, nullptr) != nullptr) {
+    --claims_;
+  }
   while (true) {
     if (Permit permit = TakeFree()) {
       return permit;
@@ -170,11 +173,29 @@ Permit Session::Acquire() {
   }
 }
 
-Permit Session::AcquireNext() {
+uint32_t Session::FreePlaces() const {
+  uint32_t places = 0;
+  for (const auto& connection : connections_) {
+    if (connection->attached) {
+      places += connection->link->capacity() - connection->link->in_flight;
+    }
+  }
+  return places;
+}
+
+Claim Session::AwaitFree() {
   std::unique_lock lock(mutex_);
-  Permit permit;
-  changed_.wait(lock, [&] { return (permit = TakeFree()) || attached_ == 0 || stopping_; });
-  return permit;
+  changed_.wait(lock, [&] { return FreePlaces() > claims_ || attached_ == 0 || stopping_; });
+  ++claims_;
+  return Claim(this);
+}
+
+void Claim::Drop() {
+  if (Session* const session = std::exchange(session_, nullptr)) {
+    const std::unique_lock lock(session->mutex_);
+    --session->claims_;
+    session->changed_.notify_all();
+  }
 }
 
 }  // namespace pytriton

@@ -9,12 +9,33 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/link.h"
 #include "core/socket.h"
 
 namespace pytriton {
+
+class Session;
+
+// Somebody who is about to bring a batch; see Session::AwaitFree.
+class Claim {
+ public:
+  Claim() = default;
+  explicit Claim(Session* session) : session_(session) {}
+  Claim(Claim&& other) noexcept : session_(std::exchange(other.session_, nullptr)) {}
+  Claim& operator=(Claim&& other) noexcept {
+    std::swap(session_, other.session_);
+    return *this;
+  }
+  ~Claim() { Drop(); }
+
+  void Drop();
+
+ private:
+  Session* session_ = nullptr;
+};
 
 // The workers of one model version: lets them connect, and says which of them takes the next batch. Workers come and go at
 // any time.
@@ -33,10 +54,13 @@ class Session final : public LinkOwner {
   // Throws Failure when fewer than `count` workers are there in time.
   void WaitForWorkers(uint32_t count, std::chrono::milliseconds timeout);
 
-  // Waits for a worker that is free. Throws Failure when there has been none at all for the grace period.
-  Permit Acquire();
-  // The same for the next batch, which does not exist yet: empty instead of waiting when there are no workers.
-  Permit AcquireNext();
+  // Turns a claim, if there is one, into a permit: waits for a worker that is free. Throws Failure when there has been none
+  // at all for the grace period.
+  Permit Acquire(Claim& claim);
+
+  // Waits until a worker is free that no other claim counts on, or until there are no workers. A claim keeps no one else
+  // from taking the worker: whoever has a batch goes before those who only expect one.
+  Claim AwaitFree();
 
   // What links report.
   void Attached(Link& link) override;
@@ -45,6 +69,8 @@ class Session final : public LinkOwner {
   void Released(Link& link) override;
 
  private:
+  friend class Claim;
+
   struct Connection {
     std::shared_ptr<Link> link;  // none once the worker is gone
     std::thread thread;
@@ -57,6 +83,7 @@ class Session final : public LinkOwner {
   void JoinFinished();
   Connection* Find(const Link& link);
   Permit TakeFree();
+  uint32_t FreePlaces() const;
 
   const Options options_;
   Socket listener_;
@@ -64,6 +91,7 @@ class Session final : public LinkOwner {
   std::condition_variable changed_;
   std::vector<std::unique_ptr<Connection>> connections_;  // guarded by mutex_
   uint32_t attached_ = 0;                                 // guarded by mutex_
+  uint32_t claims_ = 0;                                   // guarded by mutex_
   std::chrono::steady_clock::time_point alone_since_;     // guarded by mutex_
   bool stopping_ = false;                                 // guarded by mutex_
   std::thread acceptor_;  // last: it uses all of the above
