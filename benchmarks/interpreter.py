@@ -39,16 +39,21 @@ def reference_interpreter(given: Path | None = None) -> Interpreter:
     candidates = [str(given)] if given else [path for name in names if (path := shutil.which(name))]
     reasons = []
     for candidate in candidates:
-        result = subprocess.run(
-            [candidate, "-c", _PROBE], capture_output=True, text=True, timeout=30, check=False
-        )
-        if result.returncode == 0:
+        try:
+            result = subprocess.run(
+                [candidate, "-c", _PROBE], capture_output=True, text=True, timeout=30, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            reasons.append(f"{candidate}: {error}")
+            continue
+        if result.returncode == 0 and result.stdout:
             version, full_version = json.loads(result.stdout)
             if version in _VERSIONS:
                 return Interpreter(Path(candidate), version, full_version)
             reasons.append(f"{candidate} is {version}, not one of {', '.join(_VERSIONS)}")
         else:
-            reasons.append(f"{candidate}: {result.stderr.strip().splitlines()[-1]}")
+            said = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
+            reasons.append(f"{candidate}: {said[-1]}")
     raise Unavailable(
         "no interpreter with venv and a findable libpython: " + ("; ".join(reasons) or "none found")
     )

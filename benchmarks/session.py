@@ -97,9 +97,10 @@ class Session:
         self._say(f"preparing {subject.name}")
         try:
             subject.prepare()
-        except Unavailable as reason:
+        except Exception as error:  # whatever is missing, the others go on
+            reason = str(error) if isinstance(error, Unavailable) else f"{type(error).__name__}: {error}"
             self._say(f"  skipped: {reason}")
-            self.results.subjects.append(SubjectFacts(subject.name, subject.title, {}, str(reason)))
+            self.results.subjects.append(SubjectFacts(subject.name, subject.title, {}, reason))
             return None
         self.results.subjects.append(SubjectFacts(subject.name, subject.title, subject.versions))
         return subject

@@ -3,23 +3,29 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
-import dataclasses
+import functools
 import logging
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
 from concurrent.futures import Future
 from types import FrameType
+from typing import Any, Final
 
 from pytriton.binding import Binding
 from pytriton.constants import BOOTSTRAP_MODEL_NAME
-from pytriton.exceptions import PyTritonInvalidOperationError, PyTritonModelLoadError, PyTritonRuntimeError
+from pytriton.exceptions import (
+    PyTritonInvalidOperationError,
+    PyTritonModelLoadError,
+    PyTritonRuntimeError,
+    PyTritonServerError,
+)
 from pytriton.server.config import TritonConfig
-from pytriton.server.control import Op, result_within
+from pytriton.server.control import ControlChannel, Op, result_within
 from pytriton.server.locate import ServerBinary, locate_backends, locate_server
 from pytriton.server.ports import Endpoint, endpoints
 from pytriton.server.process import ServerProcess
@@ -31,12 +37,11 @@ __all__ = ["ServerRun", "interrupted_by_sigterm"]
 
 LOGGER = logging.getLogger("pytriton.triton")
 
-_WORKSPACE_VARIABLE = "PYTRITON_WORKSPACE"
-_EXIT_TIMEOUT_S = 30.0
-_LOAD_TIMEOUT_S = ATTACH_TIMEOUT_S + 90.0
-_FAILURE_POLL_S = 0.1
-_UNDO_TIMEOUT_S = 5.0
-_STOP_WORKERS_TIMEOUT_S = 5.0
+_WORKSPACE_VARIABLE: Final = "PYTRITON_WORKSPACE"
+_EXIT_TIMEOUT_S: Final = 30.0
+_LOAD_TIMEOUT_S: Final = ATTACH_TIMEOUT_S + 90.0
+_UNDO_TIMEOUT_S: Final = 5.0
+_STOP_WORKERS_TIMEOUT_S: Final = 5.0
 
 
 class Flag:
@@ -133,19 +138,22 @@ class ServerRun:
                 f'model "{served[0]}" is served in another version; bind all its versions before run().'
             )
         replies: dict[str, Future[str]] = {}
+        trouble: Future[str] = Future()
         try:
             for binding in bindings:
                 socket_path = self._workspace.new_socket_path()
                 self._repository.add(binding.model, socket_path, binding.worker_count)
-                binding.start_workers(socket_path, lambda _: self.ended.set())
+                binding.start_workers(socket_path, functools.partial(self._worker_failed, binding, trouble))
             for name in sorted(names):
                 replies[name] = self._process.control.submit(Op.LOAD, name)
             for name, reply in replies.items():
-                _wait_loaded(name, reply, [binding for binding in bindings if binding.name == name])
+                _wait_loaded(name, reply, trouble)
         except BaseException:
             self._undo(bindings, replies)
             raise
         self._bindings += bindings
+        if trouble.done():
+            self.ended.set()
 
     def stop(self) -> None:
         """Answer what is in flight, then end the server and the workers."""
@@ -185,6 +193,15 @@ class ServerRun:
         if replies:
             self._process.wait_quiet(max(0.0, deadline - time.monotonic()))
 
+    def _worker_failed(self, binding: Binding, trouble: Future[str], error: BaseException) -> None:
+        message = f'A worker of model "{binding.name}" has ended: {error}'
+        failure = PyTritonModelLoadError(message)
+        failure.__cause__ = error
+        with contextlib.suppress(futures.InvalidStateError):  # another one was first
+            trouble.set_exception(failure)
+        if binding in self._bindings:
+            self.ended.set()
+
     def _undo(self, bindings: Sequence[Binding], replies: dict[str, Future[str]]) -> None:
         control = self._process.control
         for name, reply in replies.items():
@@ -193,23 +210,23 @@ class ServerRun:
                 with contextlib.suppress(PyTritonRuntimeError):
                     control.unload(name, _UNDO_TIMEOUT_S)
             else:
-                reply.add_done_callback(lambda _, name=name: control.submit(Op.UNLOAD, name))
+                reply.add_done_callback(functools.partial(_unload_late, control, name))
         for binding in bindings:
             binding.stop_workers(_STOP_WORKERS_TIMEOUT_S)
             self._repository.remove(binding.model)
 
 
-def _wait_loaded(name: str, reply: Future[str], bindings: Sequence[Binding]) -> None:
-    deadline = time.monotonic() + _LOAD_TIMEOUT_S
-    while not concurrent.futures.wait((reply,), _FAILURE_POLL_S).done:
-        failure = next((binding.failure for binding in bindings if binding.failure is not None), None)
-        if failure is not None:
-            raise PyTritonModelLoadError(
-                f'The workers of model "{name}" failed to start: {failure}'
-            ) from failure
-        if time.monotonic() > deadline:
-            break
-    result_within(reply, 0.0, f'loading model "{name}"')
+def _unload_late(control: ControlChannel, name: str, _reply: Future[str]) -> None:
+    control.submit(Op.UNLOAD, name)
+
+
+def _wait_loaded(name: str, reply: Future[str], trouble: Future[str]) -> None:
+    futures.wait((reply, trouble), _LOAD_TIMEOUT_S, return_when=futures.FIRST_COMPLETED)
+    if trouble.done() and not reply.done():
+        trouble.result()
+    if not reply.done():
+        raise PyTritonServerError(f'The server was still loading model "{name}" after {_LOAD_TIMEOUT_S:g} s.')
+    reply.result()
 
 
 def _command(
@@ -219,18 +236,18 @@ def _command(
     binary: ServerBinary,
     repository: ModelRepository,
 ) -> list[str]:
-    overrides: dict[str, object] = {
+    ours: dict[str, Any] = {
         f"{endpoint.option}_address": endpoint.server_address
         for endpoint in opened
         if getattr(config, f"{endpoint.option}_address", None) is not None
     }
     if config.cache_directory is None and binary.cache_directory is not None:
-        overrides["cache_directory"] = str(binary.cache_directory)
+        ours["cache_directory"] = str(binary.cache_directory)
     if (restriction := security.restriction) is not None:
-        overrides |= {"http_restricted_api": restriction, "grpc_restricted_protocol": restriction}
+        ours |= {"http_restricted_api": restriction, "grpc_restricted_protocol": restriction}
     if config.model_repository is None:
         # We drain before we end the server. With a timeout it would wait for idle connections to go away too.
-        overrides["exit_timeout_secs"] = 0
+        ours["exit_timeout_secs"] = 0
     # The server takes "*" only alone; the bootstrap model is then one of all.
     loaded = BOOTSTRAP_MODEL_NAME if config.model_repository is None else "*"
     return [
@@ -239,7 +256,7 @@ def _command(
         "--model-control-mode=explicit",
         f"--load-model={loaded}",
         f"--backend-directory={locate_backends()}",
-        *dataclasses.replace(config, **overrides).arguments(),
+        *TritonConfig(**ours).over(config).arguments(),
     ]
 
 

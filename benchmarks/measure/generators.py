@@ -30,8 +30,8 @@ class Generators:
         try:
             self._perf_analyzer = PerfAnalyzer(bench)
             self.versions["perf_analyzer"] = self._perf_analyzer.version
-        except Unavailable as reason:
-            self.missing["perf_analyzer"] = str(reason)
+        except Exception as error:  # whatever is missing, the loads of wrk go on
+            self.missing["perf_analyzer"] = f"{type(error).__name__}: {error}"
 
     def fits(self, load: Load, running: Running) -> bool:
         """Say whether this load can be sent to this subject."""

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The limit that no Python serving on Triton can pass: a backend that copies every input buffer straight into the response
-// and reports the same statistics as a real one. Input "INPUT_x" comes back as "OUTPUT_x".
+// The limit that no Python serving on Triton can pass: a backend that copies every input buffer straight into
+// the response and reports the same statistics as a real one. Input "INPUT_x" comes back as "OUTPUT_x".
 
 #include <chrono>
 #include <cstdint>
@@ -36,7 +36,8 @@ TRITONSERVER_Error* CopyBuffers(TRITONBACKEND_Input* input, uint32_t buffer_coun
     uint64_t byte_size = 0;
     TRITONSERVER_MemoryType memory_type = TRITONSERVER_MEMORY_CPU;
     int64_t memory_type_id = 0;
-    if (auto* error = TRITONBACKEND_InputBuffer(input, index, &buffer, &byte_size, &memory_type, &memory_type_id)) {
+    if (auto* error =
+            TRITONBACKEND_InputBuffer(input, index, &buffer, &byte_size, &memory_type, &memory_type_id)) {
       return error;
     }
     std::memcpy(destination, buffer, byte_size);
@@ -52,8 +53,8 @@ TRITONSERVER_Error* CopyInput(TRITONBACKEND_Input* input, TRITONBACKEND_Response
   uint32_t dims_count = 0;
   uint64_t byte_size = 0;
   uint32_t buffer_count = 0;
-  if (auto* error =
-          TRITONBACKEND_InputProperties(input, &name, &datatype, &shape, &dims_count, &byte_size, &buffer_count)) {
+  if (auto* error = TRITONBACKEND_InputProperties(input, &name, &datatype, &shape, &dims_count, &byte_size,
+                                                  &buffer_count)) {
     return error;
   }
   *rows = dims_count > 0 ? shape[0] : 1;
@@ -66,13 +67,15 @@ TRITONSERVER_Error* CopyInput(TRITONBACKEND_Input* input, TRITONBACKEND_Response
   void* destination = nullptr;
   TRITONSERVER_MemoryType memory_type = TRITONSERVER_MEMORY_CPU;
   int64_t memory_type_id = 0;
-  if (auto* error = TRITONBACKEND_OutputBuffer(output, &destination, byte_size, &memory_type, &memory_type_id)) {
+  if (auto* error =
+          TRITONBACKEND_OutputBuffer(output, &destination, byte_size, &memory_type, &memory_type_id)) {
     return error;
   }
   return CopyBuffers(input, buffer_count, static_cast<char*>(destination));
 }
 
-TRITONSERVER_Error* CopyInputs(TRITONBACKEND_Request* request, TRITONBACKEND_Response* response, int64_t* rows) {
+TRITONSERVER_Error* CopyInputs(TRITONBACKEND_Request* request, TRITONBACKEND_Response* response,
+                               int64_t* rows) {
   uint32_t input_count = 0;
   if (auto* error = TRITONBACKEND_RequestInputCount(request, &input_count)) return error;
   for (uint32_t index = 0; index < input_count; ++index) {
@@ -100,20 +103,34 @@ int64_t Answer(TRITONBACKEND_ModelInstance* instance, TRITONBACKEND_Request* req
 
 }  // namespace
 
-TRITONSERVER_Error* TRITONBACKEND_Initialize(TRITONBACKEND_Backend* backend) { return nullptr; }
-TRITONSERVER_Error* TRITONBACKEND_Finalize(TRITONBACKEND_Backend* backend) { return nullptr; }
-TRITONSERVER_Error* TRITONBACKEND_ModelInitialize(TRITONBACKEND_Model* model) { return nullptr; }
-TRITONSERVER_Error* TRITONBACKEND_ModelFinalize(TRITONBACKEND_Model* model) { return nullptr; }
-TRITONSERVER_Error* TRITONBACKEND_ModelInstanceInitialize(TRITONBACKEND_ModelInstance* instance) { return nullptr; }
-TRITONSERVER_Error* TRITONBACKEND_ModelInstanceFinalize(TRITONBACKEND_ModelInstance* instance) { return nullptr; }
+TRITONSERVER_Error* TRITONBACKEND_Initialize(TRITONBACKEND_Backend* backend) {
+  return nullptr;
+}
+TRITONSERVER_Error* TRITONBACKEND_Finalize(TRITONBACKEND_Backend* backend) {
+  return nullptr;
+}
+TRITONSERVER_Error* TRITONBACKEND_ModelInitialize(TRITONBACKEND_Model* model) {
+  return nullptr;
+}
+TRITONSERVER_Error* TRITONBACKEND_ModelFinalize(TRITONBACKEND_Model* model) {
+  return nullptr;
+}
+TRITONSERVER_Error* TRITONBACKEND_ModelInstanceInitialize(TRITONBACKEND_ModelInstance* instance) {
+  return nullptr;
+}
+TRITONSERVER_Error* TRITONBACKEND_ModelInstanceFinalize(TRITONBACKEND_ModelInstance* instance) {
+  return nullptr;
+}
 
 TRITONSERVER_Error* TRITONBACKEND_ModelInstanceExecute(TRITONBACKEND_ModelInstance* instance,
-                                                       TRITONBACKEND_Request** requests, uint32_t request_count) {
+                                                       TRITONBACKEND_Request** requests,
+                                                       uint32_t request_count) {
   const uint64_t started = Now();
   int64_t rows = 0;
-  for (TRITONBACKEND_Request* request : std::span(requests, request_count)) rows += Answer(instance, request, started);
+  for (TRITONBACKEND_Request* request : std::span(requests, request_count))
+    rows += Answer(instance, request, started);
   const uint64_t ended = Now();
-  Ignore(TRITONBACKEND_ModelInstanceReportBatchStatistics(instance, static_cast<uint64_t>(rows), started, started,
-                                                          ended, ended));
+  Ignore(TRITONBACKEND_ModelInstanceReportBatchStatistics(instance, static_cast<uint64_t>(rows), started,
+                                                          started, ended, ended));
   return nullptr;
 }

@@ -100,12 +100,9 @@ class ControlChannel:
                 return reply
             number = next(self._ids)
             self._pending[number] = _Command(op, model, reply)
-        try:
+        # When the other end is closed, the reader is about to say why.
+        with contextlib.suppress(OSError):
             self._connection.send(_REQUEST.pack(op, number) + model.encode())
-        except OSError as error:
-            with self._lock:
-                self._pending.pop(number, None)
-            _fail(reply, PyTritonServerError(f"The server takes no commands: {error}."))
         return reply
 
     def close(self) -> None:

@@ -36,11 +36,14 @@ _HARMLESS: Final = (
 )
 # Sentences without a head: of the option parser, the dynamic loader, an uncaught exception, a signal.
 _BARE_FAILURE: Final = re.compile(
-    r"error: |Error: |Bad option|Unexpected argument|terminate called|  what\(\)|Signal \((?:4|6|7|8|11)\)"
+    r"error: |Error: |Bad option: |Unexpected argument|terminate called|  what\(\)|Signal \((?:4|6|7|8|11)\)"
     r"|.*: unrecognized option|.*: option .* (?:requires|doesn't allow) an argument"
     r"|.*: error while loading shared libraries|.*: version `.*' not found|The server cannot listen"
     r"|Failed to build Triton option|invalid argument for"
 )
+_BAD_OPTION: Final = "Bad option"
+# Appended by gRPC to each of its messages.
+_GRPC_DETAILS: Final = re.compile(r" \{(?:created_time|children|fd|syscall|grpc_status|file):?.*")
 _KEPT_LINES: Final = 200
 _KEPT_FAILURES: Final = 20
 _KEPT_CHARACTERS: Final = 4096
@@ -110,6 +113,8 @@ class LogPump:
 
     def _take(self, line: str, previous_level: int) -> int:
         parsed = parse_line(line, previous_level)
+        if self._lines and self._lines[-1].startswith(_BAD_OPTION):  # what is bad about it comes next
+            parsed = LogLine(logging.ERROR, line, failure=True)
         self._lines.append(line[:_KEPT_CHARACTERS])
         if parsed.failure:
             self._failures.append(parsed.text[:_KEPT_CHARACTERS])
@@ -137,7 +142,7 @@ def _unquoted(text: str) -> str:
 def _joined(sentences: list[str]) -> str:
     distinct: list[str] = []
     for sentence in sentences:
-        text = sentence.strip().rstrip(".")
+        text = _GRPC_DETAILS.sub("", sentence).strip().rstrip(".; ")
         # The server repeats the cause in each sentence that leads up to it.
         if text and not any(text in other for other in distinct):
             distinct = [other for other in distinct if other not in text] + [text]

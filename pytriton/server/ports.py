@@ -15,7 +15,7 @@ from pytriton.constants import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT, DEFAULT_MET
 from pytriton.exceptions import PyTritonServerError, PyTritonValidationError
 from pytriton.server.config import TritonConfig
 
-__all__ = ["Endpoint", "endpoints", "is_listening", "is_running", "unsent_sockets"]
+__all__ = ["Endpoint", "endpoints", "is_listening", "is_running", "unsent_sockets", "why_not_listening"]
 
 _CLOUD_PORT: Final = 8080
 _WILDCARD: Final = "0.0.0.0"  # the server's default
@@ -105,6 +105,16 @@ def is_listening(pid: int, wanted: Collection[Endpoint]) -> bool:
         return False
     owned = _socket_inodes(pid)
     return Counter(port for inode, port in sockets.items() if inode in owned) >= ports
+
+
+def why_not_listening(endpoint: Endpoint) -> str | None:
+    """Try to take the port of an endpoint; the reason if that is not possible."""
+    family = socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
+    try:
+        with socket.create_server((endpoint.address, endpoint.port), family=family):
+            return None
+    except OSError as error:
+        return os.strerror(error.errno) if error.errno else str(error)
 
 
 def unsent_sockets(pid: int, served: Collection[Endpoint]) -> set[str]:

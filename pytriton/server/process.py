@@ -7,7 +7,6 @@ import contextlib
 import enum
 import logging
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -20,7 +19,7 @@ from typing import Final
 from pytriton.exceptions import PyTritonServerError
 from pytriton.server import logs
 from pytriton.server.control import ControlChannel
-from pytriton.server.ports import Endpoint, is_listening, is_running, unsent_sockets
+from pytriton.server.ports import Endpoint, is_listening, is_running, unsent_sockets, why_not_listening
 
 __all__ = ["CONTROL_VARIABLE", "ServerProcess", "StopResult"]
 
@@ -33,13 +32,13 @@ _START_TIMEOUT_S: Final = 120.0
 _LISTEN_POLL_S: Final = 0.002
 _QUIET_POLL_S: Final = 0.005
 _QUIET_POLLS: Final = 2
-_BUSY_TIMEOUT_S: Final = 0.5
-# The metrics thread notices the end after a third of its interval, which is 2 s by default.
+_BUSY_TIMEOUT_S: Final = 0.25
 _TERMINATE_TIMEOUT_S: Final = 10.0
+# The server has nothing left to do then but to wait for its metrics thread, which sleeps for up to a second.
+_LINGER_S: Final = 0.1
 _KILL_TIMEOUT_S: Final = 10.0
 _LAST_WORDS_S: Final = 1.0
 _LOG_END_S: Final = 0.5
-_TAKEN: Final = re.compile(r"Socket '.*:(\d+)' already in use")
 
 
 class StopResult(enum.Enum):
@@ -80,6 +79,7 @@ class ServerProcess:
         self._owner = os.getpid()
         self._signal_lock = threading.Lock()
         self._exited = threading.Event()
+        self._finished = threading.Event()  # it has exited, or its backend has closed the control channel
         self._changed = threading.Event()
         self._end_is_expected = True
         self._process: subprocess.Popen[bytes] | None = None
@@ -137,10 +137,12 @@ class ServerProcess:
             self.kill()
             return StopResult.WAS_GONE
         self._signal(signal.SIGTERM)
-        if not self._exited.wait(_TERMINATE_TIMEOUT_S):
+        if not self._finished.wait(_TERMINATE_TIMEOUT_S):
             LOGGER.warning("The Triton server did not end within %g s and is killed.", _TERMINATE_TIMEOUT_S)
             self.kill()
             return StopResult.KILLED
+        # The server unloads its backends at the very end: after the last answer, the traces and the log.
+        self._exited.wait(_LINGER_S)
         self.kill()
         return StopResult.EXITED
 
@@ -212,10 +214,14 @@ class ServerProcess:
             os.close(server_output)
             self._log.start()
         self._process = process
-        self._control = ControlChannel(ours, self.why_ended)
+        self._control = ControlChannel(ours, self._channel_closed)
         self._control.attached.add_done_callback(lambda _: self._changed.set())
         self._watcher = threading.Thread(target=self._watch, name="pytriton-server-exit", daemon=True)
         self._watcher.start()
+
+    def _channel_closed(self) -> str:
+        self._finished.set()
+        return self.why_ended()
 
     def _wait_ready(self, deadline: float) -> None:
         attached = self.control.attached
@@ -244,6 +250,7 @@ class ServerProcess:
             self._process.wait()
         self._log.join(_LOG_END_S)
         self._exited.set()
+        self._finished.set()
         self._changed.set()
         if not self._end_is_expected and self._on_exit is not None:
             self._on_exit()
@@ -262,12 +269,12 @@ class ServerProcess:
         return f": {words}." if words else "."
 
     def _advice(self) -> str:
-        taken = {int(port) for port in _TAKEN.findall(self._last_words())}
         return "".join(
-            f" {endpoint.name} port {endpoint.port} is taken or its address is not of this machine: "
-            f"stop what listens there, or choose another with TritonConfig({endpoint.option}_port=...)."
+            f" {endpoint.name} cannot listen on {endpoint.address} port {endpoint.port} ({reason}): "
+            f"stop what listens there, or give TritonConfig another {endpoint.option}_port or address."
             for endpoint in self._endpoints
-            if endpoint.port in taken
+            # The server says "already in use" of every failure to listen.
+            if (reason := why_not_listening(endpoint)) is not None
         )
 
 

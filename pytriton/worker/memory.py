@@ -58,7 +58,6 @@ class Leases:
         self._segment = segment
         self._send_release = send_release
         self._open: dict[int, _Lease] = {}
-        self._on_end = self._end
 
     def __len__(self) -> int:
         return len(self._open)
@@ -70,7 +69,7 @@ class Leases:
         there is none.
         """
         exporter: Array = np.ndarray((length,), _BYTE, self._segment.memory, offset)
-        lease = _Lease(exporter, self._on_end)
+        lease = _Lease(exporter, self._end)
         lease.slot = slot
         lease.ended = False
         lease.first = threading.Lock().acquire

@@ -110,6 +110,15 @@ def test_unusable_interpreter_is_unavailable(tmp_path: Path) -> None:
         reference_interpreter(program)
 
 
+@pytest.mark.parametrize("text", ["#!/bin/sh\nexit 1\n", "not a program"])
+def test_silent_interpreter_is_unavailable(tmp_path: Path, text: str) -> None:
+    program = tmp_path / "python3"
+    program.write_text(text, encoding="utf-8")
+    program.chmod(0o755)
+    with pytest.raises(Unavailable, match="python3: "):
+        reference_interpreter(program)
+
+
 def test_names_are_unique() -> None:
     assert len({load.name for load in LOADS}) == len(LOADS)
     assert len({subject.name for subject in SUBJECTS}) == len(SUBJECTS)

@@ -129,11 +129,11 @@ def test_taken_port(servers: Servers, port: int) -> None:
         f"E1122 10:59:33.2 1 main.cc:2] failed to start HTTP service: Socket '0.0.0.0:{port}' already in use "
     )
     process = servers.make(f"attach()\nprint({line!r})\nsys.exit(1)", port)
-    with pytest.raises(PyTritonServerError) as caught:
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(PyTritonServerError) as caught:
         process.start()
     assert "ended with exit code 1: failed to start HTTP service" in caught.value.message
-    assert f"HTTP port {port} is taken" in caught.value.message
-    assert "TritonConfig(http_port=...)" in caught.value.message
+    assert f"HTTP cannot listen on 127.0.0.1 port {port} (Address already in use)" in caught.value.message
+    assert "another http_port" in caught.value.message
     assert not servers.exited.is_set()
 
 

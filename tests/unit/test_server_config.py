@@ -40,8 +40,9 @@ def test_nothing_given_means_no_arguments() -> None:
 
 
 def test_positional_arguments_are_refused() -> None:
+    positional: Any = ("id",)
     with pytest.raises(TypeError, match="can't be used with positional arguments"):
-        TritonConfig("id")
+        TritonConfig(*positional)
 
 
 def test_arguments() -> None:

@@ -277,11 +277,11 @@ def test_workers_that_fail_while_the_model_is_loaded(world: World) -> None:
         def fail() -> None:
             while not world.loaded():
                 time.sleep(0.001)
-            world.workers[0].failure = RuntimeError("rejected")
+            world.workers[0].on_failure(RuntimeError("rejected"))
 
         thread = threading.Thread(target=fail)
         thread.start()
-        with pytest.raises(PyTritonModelLoadError, match='workers of model "a" failed to start: rejected'):
+        with pytest.raises(PyTritonModelLoadError, match='worker of model "a" has ended: rejected'):
             bind(server, "a")
         thread.join()
 
@@ -462,17 +462,16 @@ class Serving:
         assert not any(workers.running for workers in world.workers)
 
 
+def interrupt_main_thread(number: signal.Signals) -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, number)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_serve(world: World, number: signal.Signals, caplog: pytest.LogCaptureFixture) -> None:
     server = Triton()
     bind(server, "a")
     with caplog.at_level(logging.INFO):
-        assert (
-            Serving(
-                world, server, lambda: signal.pthread_kill(threading.main_thread().ident or 0, number)
-            ).error
-            is None
-        )
+        assert Serving(world, server, lambda: interrupt_main_thread(number)).error is None
     assert f"{number.name} received" in caplog.text
     assert "UNLOAD a" in world.events
 
@@ -497,7 +496,7 @@ def test_second_signal_does_not_wait(world: World) -> None:
             raise KeyboardInterrupt
 
     world.drain = interrupt_drain
-    serving = Serving(world, server, lambda: signal.raise_signal(signal.SIGINT))
+    serving = Serving(world, server, lambda: interrupt_main_thread(signal.SIGINT))
     assert isinstance(serving.error, KeyboardInterrupt)
     assert "kill" in world.events
 

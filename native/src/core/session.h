@@ -34,6 +34,7 @@ class Claim {
   void Drop();
 
  private:
+  friend class Session;
   Session* session_ = nullptr;
 };
 
