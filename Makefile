@@ -64,9 +64,9 @@ dist/.built: $(SOURCES) scripts/build_wheel.py | $(VENV)/.tools
 	$(BIN)/python scripts/build_wheel.py
 	@touch $@
 
-bench: $(VENV)/.editable ## run the benchmarks (BENCH_ARGS="...")
+bench: $(VENV)/.editable ## run the benchmarks (BENCH_ARGS=--quick)
 	scripts/debian-deps.sh bench
-	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m benchmarks run $(BENCH_ARGS)
 
 # --- checks -----------------------------------------------------------------------------------------------------------
 
@@ -101,7 +101,7 @@ fuzz: $(VENV)/.tools deps ## fuzz the message decoder (FUZZ_SECONDS=60)
 	CXX=clang++ $(CMAKE) -S . -B build/fuzz -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
 	  -DPYTRITON_BUILD_FUZZERS=ON "-DPYTRITON_SANITIZE=address;undefined"
 	$(CMAKE) --build build/fuzz
-	set -e; targets=$$(find build/fuzz -type f -name '*_fuzz' -perm -u+x); test -n "$$targets"; \
+	set -e; targets=$$(find build/fuzz -type f -name 'fuzz_*' -perm -u+x); test -n "$$targets"; \
 	for target in $$targets; do \
 	  mkdir -p "$$target.corpus"; \
 	  "$$target" -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -artifact_prefix=build/fuzz/ \

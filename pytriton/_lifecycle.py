@@ -25,7 +25,7 @@ from pytriton.exceptions import (
     PyTritonServerError,
 )
 from pytriton.server.config import TritonConfig
-from pytriton.server.control import ControlChannel, Op, result_within
+from pytriton.server.control import ControlChannel, Op
 from pytriton.server.locate import ServerBinary, locate_backends, locate_server
 from pytriton.server.ports import Endpoint, endpoints
 from pytriton.server.process import ServerProcess
@@ -41,7 +41,10 @@ _WORKSPACE_VARIABLE: Final = "PYTRITON_WORKSPACE"
 _EXIT_TIMEOUT_S: Final = 30.0
 _LOAD_TIMEOUT_S: Final = ATTACH_TIMEOUT_S + 90.0
 _UNDO_TIMEOUT_S: Final = 5.0
-_STOP_WORKERS_TIMEOUT_S: Final = 5.0
+_STOP_WORKERS_TIMEOUT_S: Final = 2.0
+_FAIL_TIMEOUT_S: Final = 1.0
+# What takes no time at all is waited for even when there is none left.
+_LEAST_WAIT_S: Final = 0.1
 
 
 class Flag:
@@ -105,7 +108,7 @@ class ServerRun:
         self._process = ServerProcess(
             _command(config, security, self.endpoints, binary, self._repository),
             self.endpoints,
-            environment={_WORKSPACE_VARIABLE: str(workspace.path)} if workspace.is_temporary else {},
+            environment={_WORKSPACE_VARIABLE: "\n".join(map(str, workspace.temporary_directories))},
             log_file=config.log_file,
             on_exit=ended,
         )
@@ -159,15 +162,15 @@ class ServerRun:
         """Answer what is in flight, then end the server and the workers."""
         self.ended.set()
         try:
-            self._drain(time.monotonic() + self._exit_timeout_s)
+            self._drain()
             self._process.stop()
         except BaseException:
             # A second Ctrl-C does not wait.
             self._process.kill()
+            _stop_workers(self._bindings, _LEAST_WAIT_S)
             raise
         finally:
-            for binding in self._bindings:
-                binding.stop_workers(_STOP_WORKERS_TIMEOUT_S)
+            _stop_workers(self._bindings)
 
     def _forget_bootstrap(self) -> None:
         try:
@@ -177,21 +180,24 @@ class ServerRun:
             raise
         self._repository.remove_bootstrap()
 
-    def _drain(self, deadline: float) -> None:
-        if not self._process.is_alive():
+    def _drain(self) -> None:
+        if not self._process.is_alive() or not self._bindings:
             return
-        control = self._process.control
+        deadline = time.monotonic() + self._exit_timeout_s
+        names = sorted({binding.name for binding in self._bindings})
         # No threads here: at the end of the interpreter none can be started.
-        replies = [
-            control.submit(Op.UNLOAD, name) for name in sorted({binding.name for binding in self._bindings})
-        ]
-        for reply in replies:
-            try:
-                result_within(reply, max(0.0, deadline - time.monotonic()), "answering requests in flight")
-            except PyTritonRuntimeError as error:
-                LOGGER.warning("Not all requests were answered before the stop: %s", error)
-        if replies:
-            self._process.wait_quiet(max(0.0, deadline - time.monotonic()))
+        replies = {name: self._process.control.submit(Op.UNLOAD, name) for name in names}
+        futures.wait(replies.values(), _until(deadline))
+        if slow := [name for name, reply in replies.items() if not reply.done()]:
+            LOGGER.warning(
+                "Requests in flight for %s have no answer within exit_timeout_secs=%g and fail now.",
+                ", ".join(slow),
+                self._exit_timeout_s,
+            )
+            # Without its workers the backend answers for them.
+            _stop_workers([binding for binding in self._bindings if binding.name in slow], _LEAST_WAIT_S)
+            futures.wait(replies.values(), _FAIL_TIMEOUT_S)
+        self._process.wait_quiet(_until(deadline))
 
     def _worker_failed(self, binding: Binding, trouble: Future[str], error: BaseException) -> None:
         message = f'A worker of model "{binding.name}" has ended: {error}'
@@ -211,9 +217,19 @@ class ServerRun:
                     control.unload(name, _UNDO_TIMEOUT_S)
             else:
                 reply.add_done_callback(functools.partial(_unload_late, control, name))
+        _stop_workers(bindings)
         for binding in bindings:
-            binding.stop_workers(_STOP_WORKERS_TIMEOUT_S)
             self._repository.remove(binding.model)
+
+
+def _stop_workers(bindings: Sequence[Binding], timeout_s: float = _STOP_WORKERS_TIMEOUT_S) -> None:
+    deadline = time.monotonic() + timeout_s
+    for binding in bindings:
+        binding.stop_workers(_until(deadline))
+
+
+def _until(deadline: float) -> float:
+    return max(_LEAST_WAIT_S, deadline - time.monotonic())
 
 
 def _unload_late(control: ControlChannel, name: str, _reply: Future[str]) -> None:

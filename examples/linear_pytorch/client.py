@@ -24,4 +24,4 @@ for protocol, url in ((tritonclient.http, options.http), (tritonclient.grpc, opt
         answers.append(client.infer("Linear", [tensor]).as_numpy("OUTPUT_1"))
     print(f"{protocol.__name__} answered\n{answers[-1]}")
 
-np.testing.assert_allclose(*answers, rtol=1e-5)
+np.testing.assert_allclose(answers[0], answers[1], rtol=1e-5)

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What Triton calls. Nothing but the passage between its handles and our objects, and between its errors and our exceptions.
+#include <fcntl.h>
+
 #include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "binding.h"
 #include "control.h"
@@ -72,7 +75,10 @@ void StartControl(Backend& backend, TRITONBACKEND_Model* model) {
   Check(TRITONBACKEND_ModelServer(model, &server));
   const std::unique_lock lock(backend.mutex);
   if (backend.control == nullptr) {
-    backend.control = std::make_unique<Control>(Socket(UniqueFd(std::atoi(descriptor))), server, backend.models);
+    UniqueFd line(std::atoi(descriptor));
+    // Processes that other backends start must not inherit it: they would hold it open when this one ends.
+    fcntl(line.get(), F_SETFD, FD_CLOEXEC);
+    backend.control = std::make_unique<Control>(Socket(std::move(line)), server, backend.models);
   }
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -26,7 +27,9 @@ namespace {
 enum Op : uint32_t { kLoad = 1, kUnload = 2, kCounters = 3 };
 constexpr int32_t kDone = -1;
 constexpr size_t kMaxText = 32 * 1024;
-// How long the server may take to answer its clients and end once the app is gone.
+// How long the server may take, once the app is gone, to answer its clients, to send the answers off, and to end.
+constexpr std::chrono::milliseconds kAnswerTimeout{500};
+constexpr int kSendMs = 50;
 constexpr int kEndTimeoutMs = 1000;
 
 // A descriptor that becomes readable when the app ends. The socket alone does not tell when a child that the app forked
@@ -164,14 +167,19 @@ void Control::JoinDone() {
 
 void Control::EndServer() {
   Log(TRITONSERVER_LOG_WARN, "the application has ended; ending the server");
-  models_.Close();
-  kill(getpid(), SIGTERM);
-  pollfd stopped{stop_event_.get(), POLLIN, 0};
-  poll(&stopped, 1, kEndTimeoutMs);
-  RemoveWorkspace();
-  if (stopped.revents == 0) {
-    _exit(EXIT_FAILURE);
+  // Nobody will execute what is outstanding. In threads, because a model that is loading keeps others from unloading.
+  for (const std::string& name : models_.StopAll()) {
+    Start(kUnload, 0, name);
   }
+  models_.WaitUntilEmpty(kAnswerTimeout);
+  // Before the signal: a server that finds models in use exits without waiting for anybody.
+  RemoveWorkspace();
+  pollfd stopped{stop_event_.get(), POLLIN, 0};
+  poll(&stopped, 1, kSendMs);
+  kill(getpid(), SIGTERM);
+  poll(&stopped, 1, kEndTimeoutMs);
+  // Backends go last. Then there is only the metrics thread to wait for, which sleeps for as long as it was told to.
+  _exit(EXIT_FAILURE);
 }
 
 }  // namespace pytriton

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "model.h"
@@ -19,7 +21,7 @@ class ModelRegistry {
   }
 
   // The model behind a key, once it is complete.
-  void Set(const void* key, const Model* model) {
+  void Set(const void* key, Model* model) {
     const std::unique_lock lock(mutex_);
     models_[key].model = model;
   }
@@ -28,6 +30,25 @@ class ModelRegistry {
     const std::unique_lock lock(mutex_);
     models_.erase(key);
     changed_.notify_all();
+  }
+
+  // Lets go of all workers, so that whatever is outstanding fails; returns the names of the models.
+  std::set<std::string> StopAll() {
+    const std::unique_lock lock(mutex_);
+    std::set<std::string> names;
+    for (const auto& [key, entry] : models_) {
+      names.insert(entry.name);
+      if (entry.model != nullptr) {
+        entry.model->session().Stop();
+      }
+    }
+    return names;
+  }
+
+  // Returns when no model is left, or after the timeout.
+  void WaitUntilEmpty(std::chrono::milliseconds timeout) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, timeout, [&] { return models_.empty(); });
   }
 
   // Returns when no version of the model is left, or at `Close`.
@@ -64,7 +85,7 @@ class ModelRegistry {
  private:
   struct Entry {
     std::string name;
-    const Model* model = nullptr;
+    Model* model = nullptr;
   };
 
   std::mutex mutex_;

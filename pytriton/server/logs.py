@@ -44,6 +44,7 @@ _BARE_FAILURE: Final = re.compile(
 _BAD_OPTION: Final = "Bad option"
 # Appended by gRPC to each of its messages.
 _GRPC_DETAILS: Final = re.compile(r" \{(?:created_time|children|fd|syscall|grpc_status|file):?.*")
+_LAST_LINES: Final = 20
 _KEPT_LINES: Final = 200
 _KEPT_FAILURES: Final = 20
 _KEPT_CHARACTERS: Final = 4096
@@ -100,9 +101,14 @@ class LogPump:
         """The last lines, as the server wrote them."""
         return list(self._lines)
 
-    def explanation(self) -> str:
-        """The lines that say why the server ended; its last words where none stands out."""
-        return _joined(list(self._failures)) or _joined([line for line in self._lines if line.strip()][-3:])
+    def explanation(self, *, at_start: bool) -> str:
+        """The lines that say why the server ended; its last words if none does and it has hardly begun."""
+        if at_start:
+            return _joined(list(self._failures)) or _joined(
+                [line for line in self._lines if line.strip()][-3:]
+            )
+        # Failures of long ago have been survived.
+        return explain(self.lines[-_LAST_LINES:])
 
     def _run(self) -> None:
         level = logging.INFO

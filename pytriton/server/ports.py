@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections import Counter
@@ -108,13 +109,19 @@ def is_listening(pid: int, wanted: Collection[Endpoint]) -> bool:
 
 
 def why_not_listening(endpoint: Endpoint) -> str | None:
-    """Try to take the port of an endpoint; the reason if that is not possible."""
+    """Try to listen where an endpoint does; what is in the way, or None."""
     family = socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
     try:
         with socket.create_server((endpoint.address, endpoint.port), family=family):
             return None
     except OSError as error:
-        return os.strerror(error.errno) if error.errno else str(error)
+        if error.errno == errno.EADDRINUSE:
+            advice = (
+                f"stop what listens there, or choose another with TritonConfig({endpoint.option}_port=...)"
+            )
+            return f"port {endpoint.port} is taken: {advice}"
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        return f"cannot listen on {endpoint.address} port {endpoint.port}: {reason}"
 
 
 def unsent_sockets(pid: int, served: Collection[Endpoint]) -> set[str]:

@@ -81,7 +81,8 @@ class ServerProcess:
         self._exited = threading.Event()
         self._finished = threading.Event()  # it has exited, or its backend has closed the control channel
         self._changed = threading.Event()
-        self._end_is_expected = True
+        self._was_ready = False
+        self._end_is_expected = False
         self._process: subprocess.Popen[bytes] | None = None
         self._control: ControlChannel | None = None
         self._log: logs.LogPump | None = None
@@ -233,7 +234,7 @@ class ServerProcess:
                 if self._exited.wait(_LISTEN_POLL_S) or time.monotonic() > deadline:
                     break
             else:
-                self._end_is_expected = False
+                self._was_ready = True
                 return
         if self.is_alive():
             step = "open its endpoints" if has_backend else "load the backend"
@@ -252,7 +253,7 @@ class ServerProcess:
         self._exited.set()
         self._finished.set()
         self._changed.set()
-        if not self._end_is_expected and self._on_exit is not None:
+        if self._was_ready and not self._end_is_expected and self._on_exit is not None:
             self._on_exit()
 
     def _signal(self, number: signal.Signals) -> None:
@@ -263,17 +264,16 @@ class ServerProcess:
                 self._process.send_signal(number)
 
     def _last_words(self) -> str:
-        words = self._log.explanation() if self._log is not None else ""
+        words = "" if self._log is None else self._log.explanation(at_start=not self._was_ready)
         if self._log_file is not None:
             words = logs.explain(logs.tail(self._log_file, self._log_offset)) or words
         return f": {words}." if words else "."
 
     def _advice(self) -> str:
+        # The server says "already in use" of every failure to listen.
         return "".join(
-            f" {endpoint.name} cannot listen on {endpoint.address} port {endpoint.port} ({reason}): "
-            f"stop what listens there, or give TritonConfig another {endpoint.option}_port or address."
+            f" {endpoint.name} {reason}."
             for endpoint in self._endpoints
-            # The server says "already in use" of every failure to listen.
             if (reason := why_not_listening(endpoint)) is not None
         )
 

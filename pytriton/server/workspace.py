@@ -19,8 +19,8 @@ LOGGER = logging.getLogger(__name__)
 
 _PREFIX: Final = "workspace_"
 _PRIVATE: Final = 0o700
-# The address of a Unix socket holds 107 bytes.
-_LONGEST_SOCKET_PATH: Final = 100
+# The address of a Unix socket holds 107 bytes; the rest is for numbers.
+_LONGEST_SOCKET_DIRECTORY: Final = 94
 
 
 class CleanupWarning(UserWarning):
@@ -42,14 +42,13 @@ class Workspace:
         Args:
             path: A directory that does not exist yet; a temporary one if there is no path.
         """
-        self.is_temporary = path is None
-        self._socket_directory: Path | None = None
+        self._is_temporary = path is None
         self._owner = os.getpid()
         self._numbers = itertools.count(1)
         self._path = (
             _temporary_directory() if path is None else _new_directory(Path(path).expanduser().absolute())
         )
-        self._arm()
+        self._complete()
 
     @property
     def path(self) -> Path:
@@ -68,52 +67,52 @@ class Workspace:
         return self._path.exists()
 
     def is_empty(self) -> bool:
-        """Whether it holds nothing but hidden files."""
-        return not any(not entry.name.startswith(".") for entry in self._path.iterdir())
+        """Whether it holds nothing but hidden files and the directory for sockets."""
+        return all(entry.name.startswith(".") or entry == self._sockets for entry in self._path.iterdir())
 
     def ensure(self) -> None:
         """Make the directory again after clean()."""
         if not self._path.exists():
             _new_directory(self._path)
-            self._arm()
+            self._complete()
+
+    @property
+    def temporary_directories(self) -> list[Path]:
+        """Directories that nobody misses when this process could not remove them."""
+        return [path for path in self._directories if path != self._path or self._is_temporary]
 
     def new_socket_path(self) -> Path:
         """A path for a Unix socket, short enough for its address."""
-        name = str(next(self._numbers))
-        directory = self._path / "s"
-        if len(os.fsencode(directory / name)) <= _LONGEST_SOCKET_PATH:
-            directory.mkdir(mode=_PRIVATE, exist_ok=True)
-        else:
-            if self._socket_directory is None:
-                self._socket_directory = Path(tempfile.mkdtemp(prefix="pytriton-", dir="/tmp"))
-                self._finalizer.detach()
-                self._arm()
-            directory = self._socket_directory
-        return directory / name
+        return self._sockets / str(next(self._numbers))
 
     def clean(self) -> None:
         """Remove the directory; what cannot be removed is only warned about."""
         self._finalizer.detach()
-        socket_directory, self._socket_directory = self._socket_directory, None
-        _remove(self._path, socket_directory, self._owner)
+        _remove(self._directories, self._owner)
 
-    def _arm(self) -> None:
-        self._finalizer = weakref.finalize(self, _remove, self._path, self._socket_directory, self._owner)
+    def _complete(self) -> None:
+        self._directories = [self._path]
+        self._sockets = self._path / "s"
+        if len(os.fsencode(self._sockets)) <= _LONGEST_SOCKET_DIRECTORY:
+            self._sockets.mkdir(mode=_PRIVATE)
+        else:
+            self._sockets = Path(tempfile.mkdtemp(prefix="pytriton-", dir="/tmp"))
+            self._directories.append(self._sockets)
+        self._finalizer = weakref.finalize(self, _remove, self._directories, self._owner)
 
 
-def _remove(path: Path, socket_directory: Path | None, owner: int) -> None:
-    # A forked child inherits the finalizer, but the directory is its parent's.
+def _remove(directories: list[Path], owner: int) -> None:
+    # A forked child inherits the finalizer, but the directories are its parent's.
     if os.getpid() != owner:
         return
-    for directory in (path, socket_directory):
-        if directory is None or not directory.exists():
+    for directory in directories:
+        if not directory.exists():
             continue
         try:
             shutil.rmtree(directory)
         except OSError as error:
-            warnings.warn(
-                f"The workspace {directory} could not be removed: {error}", CleanupWarning, stacklevel=3
-            )
+            message = f"The workspace {directory} could not be removed: {error}"
+            warnings.warn(message, CleanupWarning, stacklevel=3)
 
 
 def _new_directory(path: Path) -> Path:

@@ -7,13 +7,15 @@ of coroutine functions, or a lambda that makes a generator.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing, closing
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pytriton.batching.batch import BatchResult, takes_whole_batch
 from pytriton.request import RequestBatch
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Caller"]
 
@@ -55,6 +57,8 @@ class Caller:
     def _run(self, awaitable: Awaitable[Any]) -> Any:
         # The loop stays from batch to batch: clients and sessions that coroutines keep belong to it.
         if self._loop is None:
+            import asyncio  # a third of the time that importing the workers takes
+
             self._loop = asyncio.new_event_loop()
         value, error = self._loop.run_until_complete(_outcome(awaitable))
         if error is not None:
@@ -74,6 +78,8 @@ async def _outcome(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None
 
 
 async def _cancel_tasks() -> None:
+    import asyncio
+
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()

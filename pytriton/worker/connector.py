@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import socket
@@ -31,7 +32,8 @@ class _Socket(socket.socket):
     """Closed with the last reference: no send of another thread can hit a descriptor that was used again."""
 
     def __del__(self) -> None:
-        self.close()
+        with contextlib.suppress(OSError):  # the user's function may have closed it
+            self.close()
 
 
 class Connector:

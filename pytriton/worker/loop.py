@@ -92,8 +92,10 @@ class Worker:
                 served += 1
         except ChannelClosed:
             pass
-        except ProtocolError as error:
-            LOGGER.error('model "%s": connecting to the server anew: %s', self._model.model_name, error)
+        except PyTritonUnrecoverableError:
+            raise
+        except Exception:  # the batch cannot be read, or not be answered: the end of the connection tells it
+            LOGGER.exception('model "%s": connecting to the server anew', self._model.model_name)
         finally:
             channel.close()
             self._copied_before, self._channel = self.bytes_copied, None

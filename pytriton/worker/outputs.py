@@ -19,7 +19,6 @@ __all__ = ["Content", "Numbers", "Output", "declared_outputs"]
 
 _TEXT_KINDS: Final = "SUO"
 _KINDS: Final = "biufSUO"
-_RAW_BITS: Final = np.dtype(np.uint16)
 
 
 class Content(Protocol):
@@ -57,11 +56,10 @@ def declared_outputs(model: TritonModelConfig, *, strict: bool) -> dict[str, Out
 class Output:
     """One declared output."""
 
-    __slots__ = ("_batching", "_shape", "_strict", "_where", "datatype", "dtype", "index", "name")
+    __slots__ = ("_batching", "_shape", "_strict", "_where", "datatype", "dtype", "index")
 
     def __init__(self, model: TritonModelConfig, index: int, spec: TensorSpec, *, strict: bool) -> None:
         self.index = index
-        self.name = spec.name
         self.datatype = spec.datatype.number
         self.dtype = element_dtype(self.datatype)
         self._shape = tuple(spec.shape)
@@ -71,6 +69,8 @@ class Output:
 
     def check(self, array: object, rows: int) -> Array:
         """Refuse what cannot be this output of a request, or a batch, of so many rows."""
+        if isinstance(array, np.generic):  # what NumPy makes of arrays without dimensions
+            array = np.asarray(array)
         if not isinstance(array, np.ndarray):
             raise self._error(
                 f"got an object of type {type(array).__module__}.{type(array).__qualname__}; "
@@ -115,11 +115,6 @@ class Output:
             raise self._error(
                 f"got dtype {given} of kind {given.kind!r}; supported are bool, integers, floats, "
                 "and for strings bytes, str or object arrays of bytes"
-            )
-        if self.dtype == _RAW_BITS and self.datatype != dtypes.from_name("UINT16").number:
-            raise self._error(
-                f"got dtype {given}; expected the raw bits of bfloat16 as uint16, "
-                "or install the package ml_dtypes to return bfloat16"
             )
         if self._strict and not self._is_declared(given):
             raise self._error(

@@ -139,8 +139,7 @@ class ResultWriter:
         memory = arena.segment.memory
         tensor_count = (records_end - start - RESULT_HEADER.size) // TENSOR_RECORD.size
         if failures:
-            # The first of each request: the server takes one, and reading the log it is the one that helps.
-            failures = list({failure.request: failure for failure in reversed(failures)}.values())
+            failures = _first_of_each_request(failures)
             self._log(failures)
             records_end = self._write_failures(arena, records_end, failures)
         RESULT_HEADER.pack_into(memory, start, tensor_count, len(failures))
@@ -211,4 +210,11 @@ class ResultWriter:
 
     def _log(self, failures: list[_Failure]) -> None:
         others = f" (and {len(failures) - 1} more requests of the batch)" if len(failures) > 1 else ""
-        LOGGER.warning('model "%s": inference failed%s: %s', self._model, others, failures[-1].text)
+        LOGGER.warning('model "%s": inference failed%s: %s', self._model, others, failures[0].text)
+
+
+def _first_of_each_request(failures: list[_Failure]) -> list[_Failure]:
+    first: dict[int, _Failure] = {}
+    for failure in failures:
+        first.setdefault(failure.request, failure)
+    return list(first.values())

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from itertools import pairwise
+from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
@@ -15,18 +16,23 @@ from pytriton.worker.memory import Segment
 __all__ = ["EncodedStrings", "read_strings"]
 
 _OFFSET: Final = np.dtype(np.uint64)
-# Joining copies everything once more, which beats writing one by one only while the strings are short.
-_JOIN_MEAN_SIZE: Final = 4096
+# As long as strings are shorter, copying all of them in one piece first is cheaper than reaching for each.
+_LONG: Final = 4096
 
 
-def read_strings(segment: Segment, shape: tuple[int, ...], count: int, offset: int, length: int) -> Array:
+def read_strings(segment: Segment, shape: tuple[int, ...], offset: int, length: int) -> Array:
     """Copy strings out of shared memory."""
-    memory = segment.memory
-    start = offset + (count + 1) * _OFFSET.itemsize
-    ends = (np.ndarray((count + 1,), _OFFSET, memory, offset) + np.uint64(start)).tolist()
-    strings = [memory[begin:end] for begin, end in pairwise(ends)]
+    memory, count = segment.memory, math.prod(shape)
+    start, end = offset + (count + 1) * _OFFSET.itemsize, offset + length
+    lengths = np.diff(np.ndarray((count + 1,), _OFFSET, memory, offset)).tolist()
     segment.bytes_copied += length
-    return np.fromiter(strings, np.dtype(object), count).reshape(shape)
+    if end - start < _LONG * count:
+        segment.bytes_copied += end - start
+        read = BytesIO(memory[start:end]).read
+    else:
+        memory.seek(start)
+        read = memory.read
+    return np.fromiter(map(read, lengths), np.dtype(object), count).reshape(shape)
 
 
 class EncodedStrings:
@@ -51,7 +57,7 @@ class EncodedStrings:
         offsets[0] = 0
         np.cumsum(self._lengths, out=offsets[1:])
         start, end = offset + offsets.nbytes, offset + self.size
-        if end - start < _JOIN_MEAN_SIZE * count:
+        if end - start < _LONG * count:
             memory[start:end] = b"".join(self._strings)
             segment.bytes_copied += end - start
         else:

@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import functools
-import math
 from struct import Struct, unpack_from
 from typing import Any, Final
 
 import numpy as np
 
 from pytriton import dtypes
-from pytriton.exceptions import PyTritonValidationError
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.request import Array, ParameterValue, RequestBatch
 from pytriton.worker import layout
@@ -33,13 +31,8 @@ _PARAMETER_VALUES: Final = {
 
 @functools.cache
 def element_dtype(datatype: int) -> np.dtype[Any]:
-    """The dtype of arrays over a tensor; BF16 without the package ml_dtypes is its raw bits as uint16."""
-    try:
-        return dtypes.from_number(datatype).numpy_dtype
-    except PyTritonValidationError:
-        if dtypes.from_number(datatype).name != "BF16":
-            raise
-        return np.dtype(np.uint16)
+    """The dtype of arrays that hold a datatype, by its number."""
+    return dtypes.from_number(datatype).numpy_dtype
 
 
 class BlockReader:
@@ -62,7 +55,7 @@ class BlockReader:
             tensor, _, datatype, rank, offset, length = fields[:6]
             shape = fields[6 : 6 + rank]
             if datatype == _BYTES:
-                array = read_strings(segment, shape, math.prod(shape), offset, length)
+                array = read_strings(segment, shape, offset, length)
             else:
                 array = np.ndarray(shape, dtype_of(datatype), exporter, offset - base)
             inputs[self._inputs[tensor]] = array

@@ -87,9 +87,17 @@ def test_only_the_last_lines_are_kept() -> None:
     ],
 )
 def test_explanation(lines: list[str], why: str) -> None:
-    explanation = pumped("\n".join(lines)).explanation()
+    explanation = pumped("\n".join(lines)).explanation(at_start=True)
     assert why in explanation
     assert "usage" not in explanation or len(lines) < 4
+
+
+def test_explanation_of_a_late_end() -> None:
+    failure = f"E{HEAD} long ago\n"
+    assert pumped(failure + "quiet\n" * 30).explanation(at_start=False) == ""
+    assert pumped(failure + "quiet\n" * 30 + "Signal (11) received.\n").explanation(at_start=False) == (
+        "Signal (11) received"
+    )
 
 
 def test_explanation_says_nothing_twice() -> None:

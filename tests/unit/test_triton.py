@@ -46,6 +46,7 @@ class World:
         self.load_errors: dict[str, Exception] = {}
         self.start_error: Exception | None = None
         self.hanging_loads = False
+        self.hanging_unloads: list[Future[str]] | None = None
         self.drain: Callable[[], None] = lambda: None
 
     @property
@@ -68,6 +69,9 @@ class FakeControl:
         error = self.world.load_errors.get(model) if op is Op.LOAD else None
         if op is Op.UNLOAD:
             self.world.drain()
+            if self.world.hanging_unloads is not None:
+                self.world.hanging_unloads.append(reply)
+                return reply
         if error is None:
             reply.set_result("")
         else:
@@ -152,6 +156,8 @@ class FakeWorkers:
     def stop(self, _timeout_s: float) -> bool:
         self.world.events.append(f"no workers of {self.spec.model.model_name}")
         self.running = False
+        for reply in self.world.hanging_unloads or ():
+            reply.set_result("")
         return True
 
     def is_alive(self) -> bool:
@@ -305,6 +311,16 @@ def test_versions_are_loaded_together(world: World) -> None:
         bind(server, "a", model_version=3)
 
 
+def test_requests_that_take_too_long_are_failed(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    server = Triton(config=TritonConfig(exit_timeout_secs=0))
+    bind(server, "a")
+    server.run()
+    world.hanging_unloads = []
+    assert server.stop()
+    assert world.events[-4:] == ["UNLOAD a", "no workers of a", "quiet", "stop"]
+    assert "in flight for a have no answer within exit_timeout_secs=0" in caplog.text
+
+
 def test_run_again(world: World) -> None:
     server = Triton()
     bind(server, "a")
@@ -377,7 +393,7 @@ def test_command(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ):
             assert expected in command
         assert not world.process.option("--http-restricted-api")
-        assert world.process.environment == {}
+        assert world.process.environment == {"PYTRITON_WORKSPACE": ""}
 
 
 def test_repository_of_the_user(world: World) -> None:

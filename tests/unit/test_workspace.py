@@ -23,7 +23,7 @@ def mode(path: Path) -> int:
 
 def test_temporary_workspace(home: Path) -> None:
     workspace = Workspace()
-    assert workspace.is_temporary
+    assert workspace.temporary_directories == [workspace.path]
     assert workspace.path.parent == home
     assert workspace.path.name.startswith("workspace_")
     assert mode(workspace.path) == 0o700
@@ -39,7 +39,7 @@ def test_temporary_workspace(home: Path) -> None:
 def test_given_path(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b"
     workspace = Workspace(path)
-    assert (workspace.path, mode(path), workspace.is_temporary) == (path, 0o700, False)
+    assert (workspace.path, mode(path), workspace.temporary_directories) == (path, 0o700, [])
     (path / ".hidden").touch()
     assert workspace.is_empty()
     with pytest.raises(FileExistsError):
@@ -114,9 +114,13 @@ def test_socket_paths_are_short(tmp_path: Path) -> None:
     path = workspace.new_socket_path()
     assert len(os.fsencode(path)) <= 100
     assert mode(path.parent) == 0o700
+    assert workspace.temporary_directories == [path.parent]
     assert workspace.new_socket_path().parent == path.parent
     workspace.clean()
     assert not path.parent.exists()
+    workspace.ensure()
+    assert workspace.new_socket_path().parent.exists()
+    workspace.clean()
 
 
 def test_what_cannot_be_removed_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,26 +23,25 @@ Session::Session(Options options)
 }
 
 Session::~Session() {
-  std::vector<std::unique_ptr<Connection>> connections;
-  {
-    const std::unique_lock lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_all();
+  Stop();
   listener_.Shutdown();
   acceptor_.join();
   unlink(options_.socket_path.c_str());
-  {
-    const std::unique_lock lock(mutex_);
-    for (const auto& connection : connections_) {
-      if (connection->link) {
-        connection->link->Close();
-      }
-    }
-  }
+  Stop();  // who came in between
   // Links report to this object until their threads end, so their list stays as it is meanwhile.
   for (const auto& connection : connections_) {
     connection->thread.join();
+  }
+}
+
+void Session::Stop() {
+  const std::unique_lock lock(mutex_);
+  stopping_ = true;
+  changed_.notify_all();
+  for (const auto& connection : connections_) {
+    if (connection->link) {
+      connection->link->Close();
+    }
   }
 }
 
@@ -161,7 +160,7 @@ Permit Session::Acquire(Claim& claim) {
       return permit;
     }
     if (stopping_) {
-      throw Failure(Code::kUnavailable, "the model is being unloaded");
+      throw Failure(Code::kUnavailable, "the model is being unloaded, or the application that serves it has ended");
     }
     if (attached_ > 0) {
       changed_.wait(lock);

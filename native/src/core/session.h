@@ -52,6 +52,9 @@ class Session final : public LinkOwner {
   explicit Session(Options options);
   ~Session() override;
 
+  // Lets go of all workers and takes no others: what they hold and what waits for them fails.
+  void Stop();
+
   // Throws Failure when fewer than `count` workers are there in time.
   void WaitForWorkers(uint32_t count, std::chrono::milliseconds timeout);
 

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control.h"
+
+#include <doctest/doctest.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <condition_variable>
+#include <string>
+#include <vector>
+
+#include "fake_triton.h"
+#include "model.h"
+#include "shortage.h"
+#include "support.h"
+
+namespace pytriton {
+
+namespace {
+
+using testing::Contains;
+using testing::kLong;
+
+struct Answer {
+  uint32_t id = 0;
+  int32_t code = 0;
+  std::string text;
+};
+
+// The app's end of the control channel of a server in this process.
+class Remote {
+ public:
+  explicit Remote(TRITONSERVER_Server& server) {
+    int ends[2];
+    REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+    socket_ = Socket(UniqueFd(ends[0]));
+    socket_.SetReceiveTimeout(static_cast<int>(std::chrono::milliseconds(kLong).count()));
+    control_ = std::make_unique<Control>(Socket(UniqueFd(ends[1])), &server, models);
+    const Answer attached = Receive();
+    CHECK(attached.id == 0);
+    CHECK(attached.code == 0);
+    CHECK(attached.text == "1.19");
+  }
+
+  void Send(uint32_t op, uint32_t id, const std::string& model) const {
+    std::vector<std::byte> packet(8 + model.size());
+    std::memcpy(packet.data(), &op, 4);
+    std::memcpy(packet.data() + 4, &id, 4);
+    std::memcpy(packet.data() + 8, model.data(), model.size());
+    SendRaw(packet);
+  }
+  void SendRaw(std::span<const std::byte> packet) const { REQUIRE(socket_.Send(packet)); }
+
+  Answer Receive() const {
+    std::vector<std::byte> packet(64 * 1024);
+    size_t size = 0;
+    REQUIRE(socket_.Receive(packet, size) == Socket::Received::kPacket);
+    REQUIRE(size >= 8);
+    Answer answer;
+    std::memcpy(&answer.id, packet.data(), 4);
+    std::memcpy(&answer.code, packet.data() + 4, 4);
+    answer.text.assign(reinterpret_cast<const char*>(packet.data()) + 8, size - 8);
+    return answer;
+  }
+
+  Answer Ask(uint32_t op, const std::string& model) const {
+    Send(op, 99, model);
+    const Answer answer = Receive();
+    CHECK(answer.id == 99);
+    return answer;
+  }
+
+  void DestroyControl() { control_.reset(); }
+
+  ModelRegistry models;
+
+ private:
+  Socket socket_;
+  std::unique_ptr<Control> control_;
+};
+
+// A gate that a server's action waits at.
+class Gate {
+ public:
+  void Open() {
+    const std::unique_lock lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+  void Pass() {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, kLong, [&] { return open_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false;
+};
+
+}  // namespace
+
+TEST_CASE("models are loaded, and why they are not is told") {
+  TRITONSERVER_Server server;
+  server.load = [](const std::string& model) -> TRITONSERVER_Error* {
+    return model == "gööd" ? nullptr : TRITONSERVER_ErrorNew(TRITONSERVER_ERROR_NOT_FOUND, ("no " + model).c_str());
+  };
+  const Remote remote(server);
+  const Answer good = remote.Ask(1, "gööd");
+  CHECK(good.code == -1);
+  CHECK(good.text.empty());
+  const Answer bad = remote.Ask(1, "bad");
+  CHECK(bad.code == TRITONSERVER_ERROR_NOT_FOUND);
+  CHECK(bad.text == "no bad");
+}
+
+TEST_CASE("an unload is answered when the model is gone, and not when Triton has taken it") {
+  TRITONSERVER_Server server;
+  server.unload = [](const std::string& model) -> TRITONSERVER_Error* {
+    return model == "bad" ? TRITONSERVER_ErrorNew(TRITONSERVER_ERROR_UNAVAILABLE, "no") : nullptr;
+  };
+  Remote remote(server);
+  const int key = 0;
+  remote.models.Add(&key, "m");
+  remote.Send(2, 1, "m");
+  CHECK(remote.Ask(2, "other").code == -1);  // the first answer is this one
+  CHECK(remote.Ask(2, "bad").code == TRITONSERVER_ERROR_UNAVAILABLE);
+  remote.models.Remove(&key);
+  const Answer gone = remote.Receive();
+  CHECK(gone.id == 1);
+  CHECK(gone.code == -1);
+}
+
+TEST_CASE("commands run side by side") {
+  TRITONSERVER_Server server;
+  Gate gate;
+  server.load = [&](const std::string& model) -> TRITONSERVER_Error* {
+    if (model == "slow") {
+      gate.Pass();
+    }
+    return nullptr;
+  };
+  const Remote remote(server);
+  remote.Send(1, 1, "slow");
+  for (uint32_t id = 2; id < 20; ++id) {
+    remote.Send(1, id, "quick");
+    CHECK(remote.Receive().id == id);
+  }
+  gate.Open();
+  CHECK(remote.Receive().id == 1);
+}
+
+TEST_CASE("counters are a line for each version") {
+  TRITONSERVER_Server server;
+  Remote remote(server);
+  CHECK(remote.Ask(3, "").text.empty());
+  const testing::TemporaryDirectory directory;
+  Binding binding;
+  binding.memory_limit = 4096;
+  binding.workers = 0;
+  binding.socket_path = directory / "1";
+  Model one("m", 1, binding);
+  binding.socket_path = directory / "2";
+  const Model two("m", 2, binding);
+  const int keys[2] = {};
+  remote.models.Add(&keys[0], "m");
+  remote.models.Add(&keys[1], "m");
+  remote.models.Set(&keys[0], &one);
+  remote.models.Set(&keys[1], &two);
+  one.CountBatch(3, 100);
+  const std::string text = remote.Ask(3, "").text;
+  CHECK(Contains(text, "m 1 batches=1 requests=3 bytes_in=100 bytes_out=0\n"));
+  CHECK(Contains(text, "m 2 batches=0 requests=0 bytes_in=0 bytes_out=0\n"));
+}
+
+TEST_CASE("commands that do not exist, and packets that are none") {
+  TRITONSERVER_Server server;
+  server.load = [](const std::string& model) {
+    return TRITONSERVER_ErrorNew(TRITONSERVER_ERROR_INVALID_ARG, std::string(100'000, model[0]).c_str());
+  };
+  const Remote remote(server);
+  for (const uint32_t op : {0u, 4u, 0xffffffffu}) {
+    const Answer answer = remote.Ask(op, "m");
+    CHECK(answer.code == TRITONSERVER_ERROR_UNSUPPORTED);
+    CHECK(answer.text == "unknown command " + std::to_string(op));
+  }
+  const std::vector<std::byte> bytes(8192);
+  remote.SendRaw({bytes.data(), 1});
+  remote.SendRaw({bytes.data(), 7});
+  remote.SendRaw(bytes);
+  const Answer long_text = remote.Ask(1, "x");
+  CHECK(long_text.code == TRITONSERVER_ERROR_INVALID_ARG);
+  CHECK(long_text.text.size() == 32 * 1024);
+}
+
+TEST_CASE("a control channel that ends does not wait for a model that does not go") {
+  TRITONSERVER_Server server;
+  Remote remote(server);
+  const int key = 0;
+  remote.models.Add(&key, "stuck");
+  remote.Send(2, 1, "stuck");
+  remote.Ask(3, "");
+  remote.DestroyControl();
+}
+
+TEST_CASE("a command that finds no thread to run in is answered") {
+  TRITONSERVER_Server server;
+  const Remote remote(server);
+  remote.Ask(3, "");
+  {
+    const testing::NoThreads shortage;
+    CHECK(remote.Ask(1, "m").code == TRITONSERVER_ERROR_UNAVAILABLE);
+  }
+  CHECK(remote.Ask(1, "m").code == -1);
+}
+
+}  // namespace pytriton

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a fuzz target gives: the function libFuzzer calls, and inputs to start from.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <span>
+#include <string>
+#include <vector>
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+
+namespace pytriton::testing {
+
+using FuzzInput = std::vector<uint8_t>;
+
+// Sound inputs, from which unsound ones are made.
+std::vector<FuzzInput> FuzzSeeds();
+
+// Takes an input apart; gives zeros at its end.
+class FuzzReader {
+ public:
+  explicit FuzzReader(std::span<const uint8_t> data) : data_(data) {}
+
+  template <typename T>
+  T Read() {
+    T value{};
+    const size_t size = std::min(sizeof(T), data_.size());
+    if (size > 0) {
+      std::memcpy(&value, data_.data(), size);
+    }
+    data_ = data_.subspan(size);
+    return value;
+  }
+  std::span<const uint8_t> Take(size_t size) {
+    const auto taken = data_.first(std::min(size, data_.size()));
+    data_ = data_.subspan(taken.size());
+    return taken;
+  }
+  std::span<const uint8_t> Rest() { return Take(data_.size()); }
+  bool empty() const { return data_.empty(); }
+
+ private:
+  std::span<const uint8_t> data_;
+};
+
+template <typename T>
+void Put(FuzzInput& input, const T& value) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(&value);
+  input.insert(input.end(), bytes, bytes + sizeof(value));
+}
+
+}  // namespace pytriton::testing
+
+// libFuzzer asks this first; the seeds go into every folder that it is given.
+extern "C" inline int LLVMFuzzerInitialize(int* argc, char*** argv) {
+  for (int index = 1; index < *argc; ++index) {
+    const std::string argument = (*argv)[index];
+    if (argument.front() != '-' && std::filesystem::is_directory(argument)) {
+      int number = 0;
+      for (const pytriton::testing::FuzzInput& seed : pytriton::testing::FuzzSeeds()) {
+        std::ofstream(argument + "/seed-" + std::to_string(number++), std::ios::binary)
+            .write(reinterpret_cast<const char*>(seed.data()), static_cast<std::streamsize>(seed.size()));
+      }
+    }
+  }
+  return 0;
+}

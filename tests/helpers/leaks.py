@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must not be left behind: processes, threads, descriptors, directories, mappings."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+__all__ = ["no_leaks"]
+
+_PATIENCE_S: Final = 5.0
+_POLL_S: Final = 0.01
+_OURS: Final = "pytriton"
+_SOCKET: Final = "socket:["
+# Event loops of client libraries stay for the life of their thread; nothing of ours makes these.
+_FOREIGN: Final = ("anon_inode:", "/dev/")
+
+
+@contextlib.contextmanager
+def no_leaks(*homes: Path) -> Iterator[None]:
+    """Fail if something is left that was not there before; `homes` are where workspaces are made."""
+    before = _everything(homes)
+    yield
+    deadline = time.monotonic() + _PATIENCE_S
+    while left := _everything(homes) - before:
+        # Connections of clients and cycles of exceptions go a moment later.
+        gc.collect()
+        if time.monotonic() > deadline:
+            raise AssertionError(f"left behind: {sorted(left)}")
+        time.sleep(_POLL_S)
+
+
+def _everything(homes: tuple[Path, ...]) -> set[str]:
+    found = {f"thread {thread.name} {thread.ident}" for thread in _threads()}
+    found.update(f"child process {pid}" for pid in _children())
+    found.update(f"descriptor {number} {target}" for number, target in _descriptors())
+    found.update(f"mapping {line}" for line in _mappings())
+    found.update(f"directory {path}" for home in homes for path in home.iterdir())
+    return found
+
+
+def _threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith(_OURS)]
+
+
+def _children() -> Iterator[str]:
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):
+            yield from (task / "children").read_text().split()
+
+
+def _descriptors() -> Iterator[tuple[str, str]]:
+    sockets = _unix_sockets()
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # closed meanwhile, as that of the listing is
+            target = os.readlink(f"/proc/self/fd/{number}")
+            # Other sockets are connections that clients keep; a client lives as long as its server.
+            known = target in sockets if target.startswith(_SOCKET) else not target.startswith(_FOREIGN)
+            if known and target != f"/proc/{os.getpid()}/fd":
+                yield number, target
+
+
+def _unix_sockets() -> set[str]:
+    lines = Path("/proc/self/net/unix").read_text().splitlines()[1:]
+    return {f"{_SOCKET}{line.split()[6]}]" for line in lines}
+
+
+def _mappings() -> Iterator[str]:
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        if f"memfd:{_OURS}" in line:
+            yield line

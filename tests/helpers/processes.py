@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes seen from outside: who descends from whom, what they hold, and when they end."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+__all__ = ["Watch", "children", "descriptors", "resident_bytes", "server_of", "threads", "watching"]
+
+_SERVER: Final = "tritonserver"
+
+
+class Watch:
+    """A process that is being watched; its number cannot come to mean another one."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._descriptor = os.pidfd_open(pid)
+
+    def gone(self, timeout_s: float) -> bool:
+        """Whether it has ended, or does within the time."""
+        ready, _, _ = select.select([self._descriptor], [], [], timeout_s)
+        return bool(ready)
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send it a signal, if it still runs."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._descriptor, number)
+
+    def close(self) -> None:
+        """End it if it still runs, and stop watching."""
+        self.kill()
+        os.close(self._descriptor)
+
+
+@contextmanager
+def watching(pid: int) -> Iterator[Watch]:
+    """Watch a process for the length of a block; it does not outlive that."""
+    watch = Watch(pid)
+    try:
+        yield watch
+    finally:
+        watch.close()
+
+
+def children(pid: int) -> set[int]:
+    """The children of all threads of a process."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):
+            found.update(map(int, (task / "children").read_text().split()))
+    return found
+
+
+def server_of(pid: int) -> int:
+    """The one server that a process has started."""
+    (server,) = (child for child in children(pid) if _name(child) == _SERVER)
+    return server
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a process that is in RAM, shared memory included."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")
+
+
+def descriptors(pid: int) -> int:
+    """Number of open descriptors of a process."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def threads(pid: int) -> int:
+    """Number of threads of a process."""
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""

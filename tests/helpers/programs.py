@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs of users, each in a process of its own: python -m tests.helpers.programs NAME.
+
+They say on standard output how far they have come, and go on when a line comes on standard input.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from pytriton.decorators import batch
+from pytriton.exceptions import PyTritonError, PyTritonUnrecoverableError
+from pytriton.model_config import ModelConfig, Tensor
+from pytriton.triton import Triton, TritonConfig
+from tests.helpers.server import LOCAL, free_ports
+
+__all__ = ["PROGRAMS"]
+
+_FLOATS: Final = Tensor(dtype=np.float32, shape=(-1,))
+PROGRAMS: Final[dict[str, Callable[[], None]]] = {}
+
+
+def program(function: Callable[[], None]) -> Callable[[], None]:
+    PROGRAMS[function.__name__] = function
+    return function
+
+
+def say(*words: object) -> None:
+    os.write(1, (" ".join(map(str, words)).replace("\n", " ") + "\n").encode())
+
+
+def wait_for_a_line() -> None:
+    os.read(0, 1)  # of several threads that wait, each gets a line of its own
+
+
+class Log(logging.Handler):
+    """Says what the package logs of its own; the first mention of a model means that it is served."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say("log", record.getMessage())
+
+
+@batch
+def double(**inputs: Any) -> list[Any]:
+    return [array * 2 for array in inputs.values()]
+
+
+@batch
+def gated(**inputs: Any) -> list[Any]:
+    say("working")
+    wait_for_a_line()
+    return list(inputs.values())
+
+
+@batch
+def unrecoverable(**inputs: Any) -> list[Any]:
+    raise PyTritonUnrecoverableError("no more of this")
+
+
+def make_triton(**functions: Callable[..., Any]) -> Triton:
+    ports = free_ports(3)
+    say("ports", *ports)
+    config = TritonConfig(
+        http_address=LOCAL,
+        grpc_address=LOCAL,
+        metrics_address=LOCAL,
+        **dict(zip(("http_port", "grpc_port", "metrics_port"), ports, strict=True)),
+    )
+    triton = Triton(config=config)
+    for name, function in (functions or {"double": double, "gated": gated}).items():
+        triton.bind(name, function, [_FLOATS], [_FLOATS], config=ModelConfig(max_batch_size=16))
+    return triton
+
+
+@program
+def serves() -> None:
+    triton = make_triton()
+    triton.serve()
+    say("served", triton.stop())
+
+
+@program
+def serves_and_fails() -> None:
+    triton = make_triton(double=double, gated=gated, unrecoverable=unrecoverable)
+    try:
+        triton.serve()
+    except PyTritonError as error:
+        say("raised", type(error).__name__, error)
+    say("alive", triton.is_alive())
+    wait_for_a_line()
+
+
+@program
+def serves_in_a_thread() -> None:
+    triton = make_triton()
+    thread = threading.Thread(target=triton.serve, daemon=True)
+    thread.start()
+    wait_for_a_line()
+    say("stopped", triton.stop())
+    thread.join()
+    say("joined")
+
+
+@program
+def ends_without_stop() -> None:
+    triton = make_triton()
+    triton.run()
+    wait_for_a_line()
+
+
+@program
+def ends_with_an_exception() -> None:
+    triton = make_triton()
+    triton.run()
+    wait_for_a_line()
+    raise ValueError("the program's own")
+
+
+@program
+def ends_at_once() -> None:
+    triton = make_triton()
+    triton.run()
+    wait_for_a_line()
+    os._exit(3)
+
+
+@program
+def forgets() -> None:
+    triton = make_triton()
+    triton.run()
+    del triton
+    gc.collect()
+    say("forgotten")
+    wait_for_a_line()
+
+
+@program
+def has_children() -> None:
+    triton = make_triton()
+    triton.run()
+    libc = ctypes.PyDLL(None)
+    # One fork that Python knows of, and one that runs none of its hooks: this child keeps every descriptor.
+    for fork in (os.fork, libc.fork):
+        child = fork()
+        if child == 0:
+            while True:
+                libc.pause()
+        say("child", child)
+    wait_for_a_line()
+
+
+@program
+def child_ends_normally() -> None:
+    triton = make_triton()
+    triton.run()
+    child = os.fork()
+    if child == 0:
+        triton.stop()
+        sys.exit(5)  # by way of the exit handlers
+    say("child", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), triton.is_alive())
+    wait_for_a_line()
+
+
+def main() -> None:
+    handler = Log()
+    logger = logging.getLogger("pytriton.triton")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    PROGRAMS[sys.argv[1]]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A function behind real workers and the fake backend."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pytriton.model_config import ModelConfig, Tensor
+from pytriton.model_config.triton_model_config import TritonModelConfig
+from pytriton.worker.pool import ThreadWorkers, WorkerSpec
+from tests.helpers.fake_backend import Answer, Array, FakeBackend, FakeRequest, Link
+
+__all__ = ["FLOAT", "Served", "describe_model", "requests_of", "serving"]
+
+FLOAT = Tensor((-1,), np.float32)
+
+
+def describe_model(
+    inputs: Sequence[Tensor] = (FLOAT,), outputs: Sequence[Tensor] = (FLOAT,), *, batching: bool = True
+) -> TritonModelConfig:
+    """A model named "m" with tensors INPUT_1, ... and OUTPUT_1, ... unless they have names."""
+    return TritonModelConfig.create("m", inputs, outputs, ModelConfig(batching=batching, max_batch_size=128))
+
+
+def requests_of(*arrays: Array) -> list[FakeRequest]:
+    """One request for each array, as INPUT_1."""
+    return [FakeRequest({"INPUT_1": array}) for array in arrays]
+
+
+class Served:
+    """A model that is being served."""
+
+    def __init__(self, model: TritonModelConfig, backend: FakeBackend, workers: ThreadWorkers) -> None:
+        self.model = model
+        self.backend = backend
+        self.workers = workers
+        self.link: Link = backend.attach()
+
+    def infer(self, *requests: FakeRequest, **options: Any) -> Answer:
+        """Answer of one batch."""
+        return self.link.infer(requests, self._inputs, **self._options(options))
+
+    def execute(self, *requests: FakeRequest, **options: Any) -> int:
+        """Send one batch; returns its slot."""
+        return self.link.execute(requests, self._inputs, **self._options(options))
+
+    def echo(self, *arrays: Array, **options: Any) -> Answer:
+        """Answer to one request for each array."""
+        return self.infer(*requests_of(*arrays), **options)
+
+    @property
+    def _inputs(self) -> list[str]:
+        return [spec.name for spec in self.model.inputs or ()]
+
+    def _options(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {"outputs": len(self.model.outputs or ()), "batching": self.model.batching, **options}
+
+
+@contextmanager
+def serving(
+    function: Callable[..., Any],
+    inputs: Sequence[Tensor] = (FLOAT,),
+    outputs: Sequence[Tensor] = (FLOAT,),
+    *,
+    batching: bool = True,
+    strict: bool = False,
+    on_failure: Callable[[BaseException], object] | None = None,
+    **backend_options: Any,
+) -> Iterator[Served]:
+    """Serve a function by one worker; its thread must end in time."""
+    model = describe_model(inputs, outputs, batching=batching)
+    with tempfile.TemporaryDirectory() as directory:
+        backend = FakeBackend(Path(directory, "s"), **backend_options)
+        workers = ThreadWorkers(WorkerSpec(model, str(backend.path), strict), [function], on_failure)
+        workers.start()
+        try:
+            yield Served(model, backend, workers)
+        finally:
+            stopped = workers.stop(20.0)
+            backend.close()
+            assert stopped

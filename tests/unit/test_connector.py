@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from pytriton.worker import layout
+from pytriton.worker.channel import Block, Channel, ChannelClosed, ProtocolError
+from pytriton.worker.connector import Connector, WorkerRejected
+from tests.helpers.fake_backend import FakeBackend
+
+
+class Opening:
+    """A connector that opens a channel in a thread of its own."""
+
+    def __init__(self, path: Path, capacity: int = 1) -> None:
+        self.connector = Connector(str(path), capacity=capacity)
+        self._future: Future[Channel] = Future()
+        self._thread = threading.Thread(target=self._open)
+        self._thread.start()
+
+    def _open(self) -> None:
+        try:
+            self._future.set_result(self.connector.open())
+        except BaseException as error:
+            self._future.set_exception(error)
+
+    def result(self) -> Channel:
+        self._thread.join(20)
+        return self._future.result(0)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "s"
+
+
+@pytest.fixture
+def backend(path: Path) -> Iterator[FakeBackend]:
+    made = FakeBackend(path)
+    yield made
+    made.close()
+
+
+def test_hello_and_welcome(backend: FakeBackend, path: Path) -> None:
+    opening = Opening(path, capacity=3)
+    connection = backend.accept()
+    hello = layout.HELLO.unpack(connection.recv(100))
+    assert hello == (layout.MAGIC, layout.PROTOCOL_VERSION, 3, layout.layout_hash(), 0)
+    opening.connector.shutdown()
+    connection.close()
+    with pytest.raises(ChannelClosed):
+        opening.result()
+
+    opening = Opening(path)
+    link = backend.attach()
+    channel = opening.result()
+    channel.segment.memory[100:103] = b"abc"
+    assert link.memory[100:103] == b"abc"
+    channel.close()
+
+
+def test_waits_until_somebody_listens(path: Path) -> None:
+    opening = Opening(path)
+    backend = FakeBackend(path)
+    backend.attach()
+    opening.result().close()
+    backend.close()
+
+
+def test_waits_where_nobody_listens_any_more(path: Path) -> None:
+    dead = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    dead.bind(str(path))
+    dead.close()
+    opening = Opening(path)
+    path.unlink()
+    backend = FakeBackend(path)
+    backend.attach()
+    opening.result().close()
+    backend.close()
+
+
+def test_tries_again_when_the_server_hangs_up_instead_of_welcoming(backend: FakeBackend, path: Path) -> None:
+    opening = Opening(path)
+    backend.accept().close()
+    backend.attach()
+    opening.result().close()
+
+
+def test_rejected(backend: FakeBackend, path: Path) -> None:
+    opening = Opening(path)
+    connection = backend.accept()
+    connection.send(layout.MESSAGE.pack(layout.REJECT, 0, 0, 0, 0, 0, 0) + "another version, désolé".encode())
+    with pytest.raises(WorkerRejected, match="refused the worker: another version, désolé"):
+        opening.result()
+    connection.close()
+
+
+def test_anything_else_than_a_welcome(backend: FakeBackend, path: Path) -> None:
+    opening = Opening(path)
+    connection = backend.accept()
+    connection.send(layout.MESSAGE.pack(layout.EXECUTE, 0, 0, 0, 0, 0, 0))
+    with pytest.raises(ProtocolError, match="welcome"):
+        opening.result()
+    connection.close()
+
+
+def test_problems_that_waiting_does_not_solve(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        Connector(str(tmp_path / "file" / "s")).open()
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_shutdown_ends_waiting(backend: FakeBackend, path: Path, accepted: bool) -> None:
+    opening = Opening(path if accepted else path.with_name("nobody"))
+    connection = backend.accept() if accepted else None
+    opening.connector.shutdown()
+    with pytest.raises(ChannelClosed):
+        opening.result()
+    assert opening.connector.stopped
+    with pytest.raises(ChannelClosed):
+        opening.connector.open()
+    with pytest.raises(ChannelClosed):
+        opening.connector.pause()
+    if connection is not None:
+        connection.close()
+
+
+def test_shutdown_ends_the_channel(backend: FakeBackend, path: Path) -> None:
+    opening = Opening(path)
+    backend.attach()
+    channel = opening.result()
+    opening.connector.shutdown()
+    with pytest.raises(ChannelClosed):
+        channel.receive()
+
+
+def test_no_descriptors_are_left(backend: FakeBackend, path: Path) -> None:
+    gc.collect()
+    before = set(os.listdir("/proc/self/fd"))
+    opening = Opening(path)
+    link = backend.attach()
+    channel = opening.result()
+    kept = channel.leases.grant(0, 4096, 4096)
+    channel.send_result(0, Block(1, 2), 3, 4)
+    channel.close()
+    link.close()
+    del channel, opening
+    del kept
+    del link.memory
+    assert set(os.listdir("/proc/self/fd")) <= before
+
+
+def test_forked_child_leaves_the_connection_alone(backend: FakeBackend, path: Path) -> None:
+    opening = Opening(path)
+    link = backend.attach()
+    channel = opening.result()
+    kept = channel.leases.grant(0, 4096, 4096)
+    channel.send_result(0, Block(1, 2), 3, 4)
+    assert link.receive().kind == layout.RESULT
+
+    child = os.fork()
+    if child == 0:
+        del kept
+        channel.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert link.pending() == 0
+    del kept
+    assert link.wait_for_release() == 0
+    channel.close()

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Callable, Iterator
+from mmap import mmap
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytriton.request import Array
+from pytriton.worker.memory import Leases, Segment, address_of
+
+SIZE = 1 << 20
+BLOCK = 4096
+
+KEEPERS: dict[str, Callable[[Array], Any]] = {
+    "the array": lambda array: array,
+    "a view": lambda array: array[1:],
+    "a view of a view": lambda array: array[1:].T[1:],
+    "another dtype": lambda array: array.view(np.int32)[1:],
+    "a subclass": lambda array: array.view(np.recarray)[1:],
+    "a memoryview": lambda array: array.data,
+    "a slice of a memoryview": lambda array: array[1:].data[1:],
+    "asarray of a memoryview": lambda array: np.asarray(array.data),
+    "frombuffer": lambda array: np.frombuffer(array, np.uint8),
+    "dlpack": np.from_dlpack,
+    "an iterator": lambda array: array.flat,
+    "rows": list,
+    "strides": lambda array: np.lib.stride_tricks.as_strided(array, (2, 2), (4, 4)),
+    "broadcast": lambda array: np.broadcast_to(array, (3, 4, 4)),
+}
+
+
+@pytest.fixture
+def segment() -> Iterator[Segment]:
+    descriptor = os.memfd_create("test")
+    os.ftruncate(descriptor, SIZE)
+    yield Segment(descriptor, SIZE)
+    os.close(descriptor)
+
+
+@pytest.fixture
+def released() -> list[int]:
+    return []
+
+
+@pytest.fixture
+def leases(segment: Segment, released: list[int]) -> Leases:
+    return Leases(segment, released.append)
+
+
+def grant(leases: Leases, slot: int = 0) -> Array:
+    exporter = leases.grant(slot, BLOCK * (slot + 1), BLOCK)
+    return np.ndarray((4, 4), np.dtype(np.float32), exporter, 64)
+
+
+def test_segment_is_writable_at_its_address(segment: Segment) -> None:
+    array: Array = np.ndarray((4,), np.uint8, segment.memory, 128)
+    assert address_of(array) == segment.address + 128
+    array[:] = 7
+    assert segment.memory[128:132] == b"\7\7\7\7"
+
+
+def test_segment_must_be_as_long_as_said() -> None:
+    descriptor = os.memfd_create("test")
+    try:
+        with pytest.raises(ValueError, match="length"):
+            Segment(descriptor, SIZE)
+    finally:
+        os.close(descriptor)
+
+
+def test_released_with_the_result_when_the_arrays_are_gone(leases: Leases, released: list[int]) -> None:
+    array = grant(leases)
+    assert len(leases) == 1
+    del array
+    assert leases.take_ended(0)
+    assert (len(leases), released) == (0, [])
+
+
+@pytest.mark.parametrize("keep", KEEPERS.values(), ids=KEEPERS)
+def test_released_after_the_result_by_the_last_reference(
+    keep: Callable[[Array], Any], leases: Leases, released: list[int]
+) -> None:
+    array = grant(leases)
+    kept = keep(array)
+    del array
+    assert not leases.take_ended(0)
+    leases.answered(0)
+    gc.collect()
+    assert released == []
+    del kept
+    assert released == [0]
+    assert len(leases) == 0
+
+
+def test_arrays_that_go_while_the_result_is_sent(leases: Leases, released: list[int]) -> None:
+    array = grant(leases)
+    assert not leases.take_ended(0)
+    del array
+    assert released == []
+    leases.answered(0)
+    assert released == [0]
+
+
+def test_the_garbage_collector_releases(leases: Leases, released: list[int]) -> None:
+    cycle: list[Any] = [grant(leases)]
+    cycle.append(cycle)
+    assert not leases.take_ended(0)
+    leases.answered(0)
+    del cycle
+    assert released == []
+    gc.collect()
+    assert released == [0]
+
+
+def test_slots_are_independent(leases: Leases, released: list[int]) -> None:
+    arrays = [grant(leases, slot) for slot in range(3)]
+    for slot in range(3):
+        assert not leases.take_ended(slot)
+        leases.answered(slot)
+    del arrays[1]
+    assert released == [1]
+    del arrays[:]
+    assert sorted(released) == [0, 1, 2]
+
+
+def test_exactly_once_whatever_the_threads(segment: Segment) -> None:
+    """The last array goes in another thread at the very time when the result is sent."""
+    released: list[int] = []
+    leases = Leases(segment, released.append)
+    rounds = 2000
+    flagged = []
+    handed: list[Array] = []
+    start, done = threading.Barrier(2), threading.Barrier(2)
+
+    def drop() -> None:
+        for _ in range(rounds):
+            start.wait()
+            handed.clear()
+            done.wait()
+
+    thread = threading.Thread(target=drop)
+    thread.start()
+    for slot in range(rounds):
+        handed.append(leases.grant(slot, 0, BLOCK))
+        start.wait()
+        if leases.take_ended(slot):
+            flagged.append(slot)
+        else:
+            leases.answered(slot)
+        done.wait()
+    thread.join()
+    assert sorted(flagged + released) == list(range(rounds))
+    assert len(leases) == 0
+
+
+def test_arrays_outlive_the_connection(leases: Leases, released: list[int], segment: Segment) -> None:
+    array = grant(leases)
+    array[:] = 5
+    leases.forget()
+    del leases, segment
+    gc.collect()
+    assert array.sum() == 80
+    del array
+    assert released == []
+
+
+def test_memory_is_unmapped_with_the_last_array() -> None:
+    descriptor = os.memfd_create("test")
+    os.ftruncate(descriptor, SIZE)
+    inode = os.fstat(descriptor).st_ino
+
+    def mapped() -> bool:
+        with open("/proc/self/maps", encoding="ascii") as maps:
+            return any(line.split()[4] == str(inode) and "memfd:test" in line for line in maps)
+
+    segment = Segment(descriptor, SIZE)
+    os.close(descriptor)
+    assert isinstance(segment.memory, mmap)
+    array = grant(leases := Leases(segment, print))
+    leases.forget()
+    del segment, leases
+    assert mapped()
+    del array
+    assert not mapped()
