@@ -39,6 +39,7 @@ LOGGER = logging.getLogger("pytriton.triton")
 
 _WORKSPACE_VARIABLE: Final = "PYTRITON_WORKSPACE"
 _EXIT_TIMEOUT_S: Final = 30.0
+_REFUSED_CONFIG: Final = "failed to poll"
 _LOAD_TIMEOUT_S: Final = ATTACH_TIMEOUT_S + 90.0
 _UNDO_TIMEOUT_S: Final = 5.0
 _STOP_WORKERS_TIMEOUT_S: Final = 2.0
@@ -96,6 +97,7 @@ class ServerRun:
         self._repository = ModelRepository(workspace.model_store_path)
         exit_timeout = config.exit_timeout_secs
         self._exit_timeout_s = _EXIT_TIMEOUT_S if exit_timeout is None else float(exit_timeout)
+        self._has_work_of_its_own = config.model_repository is not None or bool(config.trace_config)
         self._bindings: list[Binding] = []
         self.ended = Flag()
         """Set when the server or a model has ended, or is about to be stopped."""
@@ -127,7 +129,7 @@ class ServerRun:
         for binding in self._bindings:
             if not binding.is_alive():
                 failure = PyTritonRuntimeError(
-                    f'The workers of model "{binding.name}" ended: {binding.failure}'
+                    f'The workers of model "{binding.name}" ended: {_words(binding.failure)}'
                 )
                 failure.__cause__ = binding.failure
                 return failure
@@ -150,7 +152,7 @@ class ServerRun:
             for name in sorted(names):
                 replies[name] = self._process.control.submit(Op.LOAD, name)
             for name, reply in replies.items():
-                _wait_loaded(name, reply, trouble)
+                _wait_loaded(name, reply, trouble, self._process.complaint)
         except BaseException:
             self._undo(bindings, replies)
             raise
@@ -163,7 +165,7 @@ class ServerRun:
         self.ended.set()
         try:
             self._drain()
-            self._process.stop()
+            self._process.stop(has_work=self._has_work_of_its_own)
         except BaseException:
             # A second Ctrl-C does not wait.
             self._process.kill()
@@ -200,7 +202,7 @@ class ServerRun:
         self._process.wait_quiet(_until(deadline))
 
     def _worker_failed(self, binding: Binding, trouble: Future[str], error: BaseException) -> None:
-        message = f'A worker of model "{binding.name}" has ended: {error}'
+        message = f'A worker of model "{binding.name}" has ended: {_words(error)}'
         failure = PyTritonModelLoadError(message)
         failure.__cause__ = error
         with contextlib.suppress(futures.InvalidStateError):  # another one was first
@@ -210,16 +212,27 @@ class ServerRun:
 
     def _undo(self, bindings: Sequence[Binding], replies: dict[str, Future[str]]) -> None:
         control = self._process.control
-        for name, reply in replies.items():
-            # A model that failed to load would make the whole server count as not ready.
-            if reply.done():
-                with contextlib.suppress(PyTritonRuntimeError):
-                    control.unload(name, _UNDO_TIMEOUT_S)
-            else:
-                reply.add_done_callback(functools.partial(_unload_late, control, name))
         _stop_workers(bindings)
+        for name, reply in replies.items():
+            if not reply.done():
+                control.submit(Op.UNLOAD, name)  # makes it wait no longer for its workers
+                futures.wait((reply,), _UNDO_TIMEOUT_S)
+            if not reply.done():
+                reply.add_done_callback(functools.partial(_unload_late, control, name))
+                continue
+            with contextlib.suppress(PyTritonRuntimeError):
+                if reply.exception() is not None:
+                    # As long as the last load of a model has failed, the whole server counts as not ready.
+                    versions = [binding.model.model_version for binding in bindings if binding.name == name]
+                    self._repository.add_placeholder(name, versions)
+                    control.load(name, _UNDO_TIMEOUT_S)
+                control.unload(name, _UNDO_TIMEOUT_S)
         for binding in bindings:
             self._repository.remove(binding.model)
+
+
+def _words(error: BaseException | None) -> str:
+    return str(error) or repr(error)
 
 
 def _stop_workers(bindings: Sequence[Binding], timeout_s: float = _STOP_WORKERS_TIMEOUT_S) -> None:
@@ -236,13 +249,22 @@ def _unload_late(control: ControlChannel, name: str, _reply: Future[str]) -> Non
     control.submit(Op.UNLOAD, name)
 
 
-def _wait_loaded(name: str, reply: Future[str], trouble: Future[str]) -> None:
+def _wait_loaded(
+    name: str, reply: Future[str], trouble: Future[str], complaint: Callable[[str], str]
+) -> None:
     futures.wait((reply, trouble), _LOAD_TIMEOUT_S, return_when=futures.FIRST_COMPLETED)
     if trouble.done() and not reply.done():
         trouble.result()
     if not reply.done():
         raise PyTritonServerError(f'The server was still loading model "{name}" after {_LOAD_TIMEOUT_S:g} s.')
-    reply.result()
+    try:
+        reply.result()
+    except PyTritonModelLoadError as error:
+        # Why it refuses a configuration the server says in its log alone.
+        why = complaint(f"'{name}'") if _REFUSED_CONFIG in error.message else ""
+        if not why:
+            raise
+        raise PyTritonModelLoadError(f"{error.message}: {why}", error.code) from None
 
 
 def _command(

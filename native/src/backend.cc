@@ -100,7 +100,8 @@ void InitializeModel(TRITONBACKEND_Model* handle) {
   auto model = std::make_unique<Model>(name, version, std::move(binding));
   Check(TRITONBACKEND_ModelSetState(handle, model.get()));
   backend.models.Add(handle, name);
-  backend.models.Set(handle, model.release());
+  backend.models.Set(handle, model.get());
+  model.release()->WaitForWorkers();  // Triton finalizes a model that fails here
 }
 
 void FinalizeModel(TRITONBACKEND_Model* handle) {

@@ -49,6 +49,9 @@ void Batch::CopyInputs(const Link::Reservation& reservation) {
 }
 
 void Batch::OnResult(const SlotView& slot, const Message& message) {
+  if ((message.flags & kFlagFinal) == 0) {
+    throw ProtocolError("a result that is not the final one, of a model that gives one");
+  }
   // The worker's clock is ours; its word is not: the times have to be in order whatever it says.
   const uint64_t now = Now();
   compute_start_ns_ = std::clamp(message.begin_ns, exec_start_ns_, now);

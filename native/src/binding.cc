@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/failure.h"
+#include "pytriton/shm_layout.h"
 
 namespace pytriton {
 
@@ -40,7 +41,7 @@ Binding::Tensor ReadTensor(std::istringstream& words) {
   words >> datatype;
   for (uint32_t number = 1; number < kDatatypes.size(); ++number) {
     if (datatype == kDatatypes[number]) {
-      const auto rank = static_cast<uint32_t>(Number(words, 16));
+      const auto rank = static_cast<uint32_t>(Number(words, kMaxRank));
       return {Rest(words), number, rank};
     }
   }
@@ -89,6 +90,16 @@ Binding Binding::Read(const std::string& path) {
     } catch (const std::invalid_argument& error) {
       throw Failure(Code::kInvalidArgument,
                     path + ":" + std::to_string(number) + ": " + error.what() + " in \"" + line + "\"");
+    }
+  }
+  for (const std::vector<Tensor>* tensors : {&binding.inputs, &binding.outputs}) {
+    for (const Tensor& tensor : *tensors) {
+      if (tensor.rank + (binding.batching ? 1 : 0) > kMaxRank) {
+        throw Failure(Code::kInvalidArgument, "\"" + path + "\": tensor \"" + tensor.name + "\" has " +
+                                                  std::to_string(tensor.rank) +
+                                                  " dimensions and the batch is one more, at most " +
+                                                  std::to_string(kMaxRank) + " are possible");
+      }
     }
   }
   if (!binding.bootstrap && (binding.socket_path.empty() || binding.memory_limit == 0)) {

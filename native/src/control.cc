@@ -15,6 +15,7 @@
 #include <cstring>
 #include <filesystem>
 #include <sstream>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -110,7 +111,7 @@ void Control::Start(uint32_t op, uint32_t id, std::string model) {
   JoinDone();
   const std::unique_lock lock(mutex_);
   Command& command = commands_.emplace_back();
-  command.thread = std::thread([this, &command, op, id, name = std::move(model)] {
+  const auto execute = [this, &command, op, id, name = std::move(model)] {
     try {
       Reply(id, kDone, Run(op, name));
     } catch (const Failure& failure) {
@@ -120,7 +121,13 @@ void Control::Start(uint32_t op, uint32_t id, std::string model) {
     }
     const std::unique_lock finish(mutex_);
     command.done = true;
-  });
+  };
+  try {
+    command.thread = std::thread(execute);
+  } catch (const std::system_error& error) {
+    commands_.pop_back();
+    Reply(id, static_cast<int32_t>(Code::kUnavailable), std::string("no thread for the command: ") + error.what());
+  }
 }
 
 std::string Control::Run(uint32_t op, const std::string& model) {
@@ -129,6 +136,7 @@ std::string Control::Run(uint32_t op, const std::string& model) {
       Check(TRITONSERVER_ServerLoadModel(server_, model.c_str()));
       return {};
     case kUnload:
+      models_.GiveUpLoading(model);
       Check(TRITONSERVER_ServerUnloadModel(server_, model.c_str()));
       models_.WaitUntilGone(model);
       return {};

@@ -28,6 +28,9 @@ void AppendParameter(std::vector<std::byte>& bytes, TRITONBACKEND_Request* reque
   TRITONSERVER_ParameterType type = TRITONSERVER_PARAMETER_STRING;
   const void* value = nullptr;
   Check(TRITONBACKEND_RequestParameter(request, index, &key, &type, &value));
+  if (type > TRITONSERVER_PARAMETER_DOUBLE) {
+    throw Failure(Code::kUnsupported, std::string("parameter \"") + key + "\" is no string, integer, bool or double");
+  }
   const size_t value_size = type == TRITONSERVER_PARAMETER_STRING ? std::strlen(static_cast<const char*>(value))
                             : type == TRITONSERVER_PARAMETER_BOOL ? sizeof(bool)
                                                                   : sizeof(uint64_t);
@@ -36,6 +39,51 @@ void AppendParameter(std::vector<std::byte>& bytes, TRITONBACKEND_Request* reque
   Append(bytes, sizes, sizeof(sizes));
   Append(bytes, key, sizes[0]);
   Append(bytes, value, value_size);
+}
+
+Failure InvalidInput(const Input& input, const std::string& why) {
+  return Failure(Code::kInvalidArgument, std::string("input \"") + input.name + "\" " + why);
+}
+
+// Throws unless the input is of the declared type, of a shape that fits a record, and as long as its shape needs.
+void CheckInput(const Input& input, const Binding::Tensor& declared) {
+  if (input.datatype != declared.datatype) {
+    throw InvalidInput(input, "is of another data type than the model declares");
+  }
+  if (input.dims.size() > kMaxRank) {
+    throw InvalidInput(input, "has " + std::to_string(input.dims.size()) + " dimensions, at most " +
+                                  std::to_string(kMaxRank) + " are possible");
+  }
+  for (uint32_t buffer = 0; buffer < input.buffer_count; ++buffer) {
+    input.Buffer(buffer);  // throws for memory that cannot be read here
+  }
+  const uint64_t elements = ElementCount(input.dims);
+  uint64_t needed = 0;
+  if (input.datatype == TRITONSERVER_TYPE_BYTES) {
+    CheckStrings(input, elements);
+  } else if (__builtin_mul_overflow(elements, uint64_t{ElementSize(input.datatype)}, &needed) ||
+             input.byte_size != needed) {
+    throw InvalidInput(input, "has " + std::to_string(input.byte_size) + " bytes where its shape needs " +
+                                  std::to_string(needed));
+  }
+}
+
+// The rows of a request, of which all its inputs have the same.
+uint64_t RowsOf(const std::vector<std::pair<uint32_t, Input>>& inputs) {
+  if (inputs.empty()) {
+    throw Failure(Code::kInvalidArgument,
+                  "a request without inputs has no batch size; send one, or bind the model with batching=False");
+  }
+  uint64_t rows = 0;
+  for (const auto& [tensor, input] : inputs) {
+    const auto own = static_cast<uint64_t>(input.dims.empty() ? 0 : input.dims[0]);
+    if (&input != &inputs[0].second && own != rows) {
+      throw InvalidInput(input, "has " + std::to_string(own) + " rows where \"" + inputs[0].second.name + "\" has " +
+                                    std::to_string(rows));
+    }
+    rows = own;
+  }
+  return rows;
 }
 
 // Whether two shapes differ in nothing but the batch dimension.
@@ -64,7 +112,7 @@ Gather::Gather(const Binding& binding, std::vector<BatchRequest>& requests) : bi
 void Gather::Add(BatchRequest& request) {
   const std::vector<std::pair<uint32_t, Input>> inputs = ReadInputs(request);
   if (binding_.batching) {
-    request.rows = inputs.empty() || inputs[0].second.dims.empty() ? 0 : static_cast<uint64_t>(inputs[0].second.dims[0]);
+    request.rows = RowsOf(inputs);
   }
   uint32_t output_count = 0;
   Check(TRITONBACKEND_RequestOutputCount(request.handle.get(), &output_count));
@@ -98,22 +146,11 @@ std::vector<std::pair<uint32_t, Input>> Gather::ReadInputs(const BatchRequest& r
     if (found == binding_.inputs.end()) {
       throw Failure(Code::kInvalidArgument, std::string("the model has no input \"") + input.name + "\"");
     }
-    const auto tensor = static_cast<uint32_t>(found - binding_.inputs.begin());
     if (binding_.batching && input.dims.size() == found->rank) {
       input.dims = EmptyBatch(input.dims);
     }
-    const uint64_t elements = ElementCount(input.dims);
-    for (uint32_t buffer = 0; buffer < input.buffer_count; ++buffer) {
-      input.Buffer(buffer);  // throws for memory that cannot be read here
-    }
-    if (input.datatype == TRITONSERVER_TYPE_BYTES) {
-      CheckStrings(input, elements);
-    } else if (input.byte_size != elements * ElementSize(input.datatype)) {
-      throw Failure(Code::kInvalidArgument,
-                    std::string("input \"") + input.name + "\" has " + std::to_string(input.byte_size) +
-                        " bytes where its shape needs " + std::to_string(elements * ElementSize(input.datatype)));
-    }
-    inputs.emplace_back(tensor, input);
+    CheckInput(input, *found);
+    inputs.emplace_back(static_cast<uint32_t>(found - binding_.inputs.begin()), input);
   }
   std::sort(inputs.begin(), inputs.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   return inputs;

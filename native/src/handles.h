@@ -76,6 +76,20 @@ class Response {
     Ignore(TRITONBACKEND_ResponseSend(std::exchange(handle_, nullptr), TRITONSERVER_RESPONSE_COMPLETE_FINAL, nullptr));
   }
 
+  // Triton's response cache takes an error for an answer without outputs (seen in 2.51) and gives that to the next who
+  // asks the same. An answer with an output that has no buffer it leaves alone.
+  void KeepOutOfCache(TRITONBACKEND_Request* request) {
+    uint32_t count = 0;
+    Check(TRITONBACKEND_RequestOutputCount(request, &count));
+    if (count > 0) {
+      const char* name = nullptr;
+      TRITONBACKEND_Output* output = nullptr;
+      const int64_t dims[] = {0};
+      Check(TRITONBACKEND_RequestOutputName(request, 0, &name));
+      Check(TRITONBACKEND_ResponseOutput(handle_, &output, name, TRITONSERVER_TYPE_UINT8, dims, 1));
+    }
+  }
+
   void SendError(const Failure& failure) {
     TRITONSERVER_Error* error = MakeError(failure);
     Ignore(TRITONBACKEND_ResponseSend(std::exchange(handle_, nullptr), TRITONSERVER_RESPONSE_COMPLETE_FINAL, error));
@@ -121,7 +135,11 @@ class Request {
       return;
     }
     answered_ = true;
-    Ignore(Guard([&] { Response(handle_).SendError(failure); }));
+    Ignore(Guard([&] {
+      Response response(handle_);
+      Ignore(Guard([&] { response.KeepOutOfCache(handle_); }));
+      response.SendError(failure);
+    }));
   }
 
  private:

@@ -21,9 +21,7 @@ Session::Options SessionOptions(const std::string& name, const Binding& binding)
 }  // namespace
 
 Model::Model(std::string name, uint64_t version, Binding binding)
-    : name_(std::move(name)), version_(version), binding_(std::move(binding)), session_(SessionOptions(name_, binding_)) {
-  session_.WaitForWorkers(binding_.workers, binding_.attach_timeout);
-}
+    : name_(std::move(name)), version_(version), binding_(std::move(binding)), session_(SessionOptions(name_, binding_)) {}
 
 uint64_t Model::ExpectedResultBytes(uint64_t rows) const {
   // An eighth more, because batches differ; what still does not fit is asked for by the worker.

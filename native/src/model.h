@@ -14,8 +14,10 @@ namespace pytriton {
 // A loaded model version: what was bound, and the workers that run it.
 class Model {
  public:
-  // Returns when its workers have attached.
   Model(std::string name, uint64_t version, Binding binding);
+
+  // Returns when its workers have attached.
+  void WaitForWorkers() { session_.WaitForWorkers(binding_.workers, binding_.attach_timeout); }
 
   const std::string& name() const { return name_; }
   uint64_t version() const { return version_; }
@@ -37,12 +39,12 @@ class Model {
   const std::string name_;
   const uint64_t version_;
   const Binding binding_;
-  Session session_;
   std::atomic<uint64_t> row_bytes_{0};
   std::atomic<uint64_t> batches_{0};
   std::atomic<uint64_t> requests_{0};
   std::atomic<uint64_t> bytes_in_{0};
   std::atomic<uint64_t> bytes_out_{0};
+  Session session_;  // last: its threads use all of the above
 };
 
 }  // namespace pytriton

@@ -45,6 +45,16 @@ class ModelRegistry {
     return names;
   }
 
+  // Makes a model that is loading wait no longer for its workers.
+  void GiveUpLoading(const std::string& name) {
+    const std::unique_lock lock(mutex_);
+    for (const auto& [key, entry] : models_) {
+      if (entry.name == name && entry.model != nullptr) {
+        entry.model->session().GiveUpWaiting();
+      }
+    }
+  }
+
   // Returns when no model is left, or after the timeout.
   void WaitUntilEmpty(std::chrono::milliseconds timeout) {
     std::unique_lock lock(mutex_);

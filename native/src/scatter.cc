@@ -13,6 +13,9 @@ namespace pytriton {
 
 namespace {
 
+// Of the text of an error: as much as our workers send.
+constexpr uint64_t kMaxErrorText = 16 * 1024;
+
 // The rows of a tensor that belong to one request.
 struct Share {
   std::array<int64_t, kMaxRank> dims;
@@ -55,7 +58,7 @@ uint64_t CopyOutput(Response& response, const Binding::Tensor& output, const Ten
 Failure ToFailure(const ErrorRecord& error, const SlotView& slot) {
   const auto* text = reinterpret_cast<const char*>(slot.base + error.offset);
   const auto code = error.code <= static_cast<uint32_t>(Code::kCancelled) ? static_cast<Code>(error.code) : Code::kUnknown;
-  return Failure(code, error.length == 0 ? "the function failed" : std::string(text, error.length));
+  return Failure(code, error.length == 0 ? "the function failed" : std::string(text, std::min(error.length, kMaxErrorText)));
 }
 
 }  // namespace

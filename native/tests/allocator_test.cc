@@ -147,11 +147,15 @@ TEST_CASE("freed neighbours become one range, in any order") {
 }
 
 TEST_CASE("what does not fit is refused and changes nothing") {
+  Allocator small(9 * kPage + 17);
+  CHECK_FALSE(small.Allocate(9 * kPage + 1));
+  CHECK_FALSE(small.Allocate(8 * kPage + 1));  // its size class is larger than the segment
+  CHECK(small.in_use() == 0);
+
   Allocator allocator(10 * kPage + 17);
   CHECK_FALSE(allocator.Allocate(10 * kPage + 1));
   CHECK_FALSE(allocator.Allocate(std::numeric_limits<uint64_t>::max()));
   CHECK_FALSE(allocator.Allocate(std::numeric_limits<uint64_t>::max() / 2 + 1));
-  CHECK_FALSE(allocator.Allocate(9 * kPage + 1));  // its size class is larger than the segment
   CHECK(allocator.in_use() == 0);
   CHECK(allocator.Allocate(8 * kPage)->length == 8 * kPage);
   CHECK_FALSE(allocator.Allocate(3 * kPage));
@@ -208,7 +212,7 @@ TEST_CASE("random sequences behave as the reference does") {
     std::vector<Block> held;
     uint64_t in_use = 0;
     for (int step = 0; step < 400; ++step) {
-      const uint32_t choice = random() % 100;
+      const auto choice = random() % 100;
       if (choice < 50) {
         const uint64_t length = random() % (random() % 4 == 0 ? 60 * kPage : 5 * kPage);
         const std::optional<Block> block = allocator.Allocate(length);

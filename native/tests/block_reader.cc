@@ -21,7 +21,9 @@ class Reader {
   }
   void Read(uint64_t& offset, void* to, uint64_t length) const {
     Check(offset, length);
-    std::memcpy(to, base_ + offset, length);
+    if (length > 0) {
+      std::memcpy(to, base_ + offset, length);
+    }
     offset += length;
   }
   template <typename T>

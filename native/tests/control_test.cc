@@ -164,7 +164,7 @@ TEST_CASE("counters are a line for each version") {
   binding.socket_path = directory / "1";
   Model one("m", 1, binding);
   binding.socket_path = directory / "2";
-  const Model two("m", 2, binding);
+  Model two("m", 2, binding);
   const int keys[2] = {};
   remote.models.Add(&keys[0], "m");
   remote.models.Add(&keys[1], "m");

@@ -17,14 +17,19 @@
 
 namespace pytriton::testing {
 
-FakeWorker::FakeWorker(const std::string& path) : socket_(UniqueFd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0))) {
+FakeWorker::FakeWorker() : socket_(UniqueFd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0))) {
+  socket_.SetReceiveTimeout(static_cast<int>(std::chrono::milliseconds(kLong).count()));
+}
+
+FakeWorker::FakeWorker(const std::string& path) : FakeWorker() { Connect(path); }
+
+void FakeWorker::Connect(const std::string& path) const {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   if (connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     throw std::runtime_error("a worker cannot connect to " + path);
   }
-  socket_.SetReceiveTimeout(static_cast<int>(std::chrono::milliseconds(kLong).count()));
 }
 
 FakeWorker FakeWorker::Attached(const std::string& path, uint32_t capacity) {

@@ -19,6 +19,9 @@ class FakeWorker {
  public:
   // Connects, and says nothing yet.
   explicit FakeWorker(const std::string& path);
+  // Has what it takes to connect.
+  FakeWorker();
+  void Connect(const std::string& path) const;
   // Connects, greets and takes the welcome.
   static FakeWorker Attached(const std::string& path, uint32_t capacity = 1);
   ~FakeWorker();

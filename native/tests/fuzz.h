@@ -3,13 +3,11 @@
 // What a fuzz target gives: the function libFuzzer calls, and inputs to start from.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <span>
-#include <string>
 #include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
@@ -55,18 +53,3 @@ void Put(FuzzInput& input, const T& value) {
 }
 
 }  // namespace pytriton::testing
-
-// libFuzzer asks this first; the seeds go into every folder that it is given.
-extern "C" inline int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  for (int index = 1; index < *argc; ++index) {
-    const std::string argument = (*argv)[index];
-    if (argument.front() != '-' && std::filesystem::is_directory(argument)) {
-      int number = 0;
-      for (const pytriton::testing::FuzzInput& seed : pytriton::testing::FuzzSeeds()) {
-        std::ofstream(argument + "/seed-" + std::to_string(number++), std::ios::binary)
-            .write(reinterpret_cast<const char*>(seed.data()), static_cast<std::streamsize>(seed.size()));
-      }
-    }
-  }
-  return 0;
-}

@@ -125,7 +125,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Tally tally;
   {
     Poster poster(batches, tally);
-    const auto link = std::make_shared<Link>(Socket(UniqueFd(ends[1])), kMemory, poster);
+    const auto link = std::make_shared<Link>(Socket(UniqueFd(ends[1])), kMemory, std::chrono::seconds(5), poster);
     poster.self = link;
     link->Serve();
     if (link->in_flight != 0) {

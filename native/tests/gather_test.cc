@@ -156,21 +156,25 @@ TEST_CASE("a parameter of no type that a worker knows") {
   CheckFails(std::move(request), TRITONSERVER_ERROR_UNSUPPORTED, "parameter \"blob\"");
 }
 
-TEST_CASE("optional inputs may be missing, all of them too") {
+TEST_CASE("optional inputs may be missing") {
   Gathering some;
   some.Add(MakeRequest({{"EXTRA", TRITONSERVER_TYPE_UINT8, {2, 1}, {Pack<uint8_t>({8, 9})}}}));
   const ReadBlock block = some.Run();
   REQUIRE(block.inputs.size() == 1);
   CHECK(block.inputs[0].record.tensor == 2);
   CHECK(block.header.rows == 2);
+}
 
-  Gathering none;
-  none.Add(MakeRequest({}));
-  none.Add(MakeRequest({}));
-  const ReadBlock empty = none.Run();
-  CHECK(empty.inputs.empty());
-  CHECK(empty.header.request_count == 2);
-  CHECK(empty.header.rows == 0);
+TEST_CASE("without any input there is no batch size, unless the model does not batch") {
+  CheckFails(MakeRequest({}), TRITONSERVER_ERROR_INVALID_ARG, "no batch size");
+
+  Binding binding = MakeBinding();
+  binding.batching = false;
+  Gathering gathering(binding);
+  gathering.Add(MakeRequest({}));
+  const ReadBlock block = gathering.Run();
+  CHECK(block.inputs.empty());
+  CHECK(block.header.request_count == 1);
 }
 
 TEST_CASE("a model that does not batch gets shapes as they are, scalars too") {

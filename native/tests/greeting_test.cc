@@ -2,9 +2,8 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 
-#include <memory>
+#include <algorithm>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "core/message.h"
@@ -124,16 +123,20 @@ TEST_CASE("workers come and go, and leave nothing behind") {
 }
 
 TEST_CASE("a session removes its socket, and hands nothing to processes that it starts") {
-  auto session = std::make_unique<TestSession>();
-  const std::string path = session->path();
+  const auto inheritable = [] {
+    return std::ranges::count_if(testing::OpenDescriptors(), [](int descriptor) {
+      const int flags = fcntl(descriptor, F_GETFD);
+      return flags >= 0 && (flags & FD_CLOEXEC) == 0;
+    });
+  };
+  const auto before = inheritable();
+  TestSession session;
+  const std::string path = session.path();
   const FakeWorker worker = FakeWorker::Attached(path);
-  for (const int descriptor : testing::OpenDescriptors()) {
-    if (descriptor > 2 && fcntl(descriptor, F_GETFD) >= 0) {
-      CHECK_MESSAGE((fcntl(descriptor, F_GETFD) & FD_CLOEXEC) != 0, testing::DescriptorTarget(descriptor));
-    }
-  }
-  (*session)->WaitForWorkers(1, kLong);
-  session->Destroy();
+  session->WaitForWorkers(1, kLong);
+  session.Post();
+  CHECK(inheritable() == before);
+  session.Destroy();
   CHECK_FALSE(std::filesystem::exists(path));
 }
 

@@ -33,7 +33,8 @@ TEST_CASE("a model whose workers do not come is not loaded, and says how many ca
   const TemporaryDirectory directory;
   const std::string path = directory / "s";
   try {
-    const Model model("m", 1, MakeBinding(path, 2));
+    Model model("m", 1, MakeBinding(path, 2));
+    model.WaitForWorkers();
     FAIL("it was loaded");
   } catch (const Failure& failure) {
     CHECK(failure.code() == Code::kUnavailable);
@@ -47,17 +48,29 @@ TEST_CASE("a model is loaded when all its workers are there") {
   const std::string path = directory / "s";
   Binding binding = MakeBinding(path, 2);
   binding.attach_timeout = testing::kLong;
-  auto loaded = std::async(std::launch::async, [&] { return std::make_unique<Model>("m", 3, binding); });
-  REQUIRE(testing::Eventually([&] { return std::filesystem::exists(path); }));
+  Model model("m", 3, binding);
+  auto loaded = std::async(std::launch::async, [&] { model.WaitForWorkers(); });
   const FakeWorker one = FakeWorker::Attached(path);
   CHECK(loaded.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
   const FakeWorker two = FakeWorker::Attached(path);
-  const auto model = loaded.get();
-  CHECK(model->version() == 3);
-  CHECK(model->Counters() == "m 3 batches=0 requests=0 bytes_in=0 bytes_out=0");
-  model->CountBatch(4, 100);
-  model->CountResult(10, 1000, 70);
-  CHECK(model->Counters() == "m 3 batches=1 requests=4 bytes_in=100 bytes_out=70");
+  loaded.get();
+  CHECK(model.version() == 3);
+  CHECK(model.Counters() == "m 3 batches=0 requests=0 bytes_in=0 bytes_out=0");
+  model.CountBatch(4, 100);
+  model.CountResult(10, 1000, 70);
+  CHECK(model.Counters() == "m 3 batches=1 requests=4 bytes_in=100 bytes_out=70");
+}
+
+TEST_CASE("waiting for workers ends when somebody gives up, or lets go of them") {
+  const TemporaryDirectory directory;
+  Binding binding = MakeBinding(directory / "s", 1);
+  binding.attach_timeout = testing::kLong;
+  Model model("m", 1, binding);
+  auto loaded = std::async(std::launch::async, [&] { model.WaitForWorkers(); });
+  CHECK(loaded.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
+  SUBCASE("given up") { model.session().GiveUpWaiting(); }
+  SUBCASE("stopped") { model.session().Stop(); }
+  CHECK_THROWS_WITH_AS(loaded.get(), "0 of 1 workers attached before loading was given up", Failure);
 }
 
 TEST_CASE("room for results follows what batches needed") {

@@ -178,7 +178,11 @@ TEST_CASE("every lie of a tensor record is found") {
   CHECK(Contains(complaint([](TensorRecord& record) { record.datatype = kBytes; }), "24 bytes"));
   for (const uint64_t offset : {uint64_t{4073}, uint64_t{4096}, uint64_t{8191}, uint64_t{12265}, uint64_t{1} << 63,
                                 std::numeric_limits<uint64_t>::max() - 400}) {
-    CHECK(Contains(complaint([&](TensorRecord& record) { record.offset = offset; }), "outside its slot"));
+    const auto misplace = [&](ResultWriter& results) {
+      results.tensors[0].placed = true;
+      results.tensors[0].record.offset = offset;
+    };
+    CHECK(Contains(slot.Complaint(GoodResults(), misplace), "outside its slot"));
   }
 }
 

@@ -155,20 +155,15 @@ TEST_CASE("a session that ends fails what is in flight, once") {
 
 TEST_CASE("a server that is out of descriptors takes the worker once it has some") {
   TestSession session;
-  const FakeWorker before = FakeWorker::Attached(session.path());
-  session->WaitForWorkers(1, kLong);
+  FakeWorker worker;
   {
-    const UniqueFd place(dup(0));
-    const FakeWorker connected = [&] {
-      FakeWorker worker(session.path());
-      return worker;
-    }();
     const testing::NoDescriptors shortage;
-    connected.Send(FakeWorker::GoodHello());
-    std::this_thread::sleep_for(std::chrono::milliseconds(120));
+    worker.Connect(session.path());
+    worker.Send(FakeWorker::GoodHello());
+    CHECK_FALSE(session.log.AwaitFor("refused", std::chrono::milliseconds(120)));
   }
-  const FakeWorker after = FakeWorker::Attached(session.path());
-  session->WaitForWorkers(2, kLong);
+  worker.TakeWelcome();
+  session->WaitForWorkers(1, kLong);
 }
 
 TEST_CASE("a server that cannot start a thread refuses the worker, and can still end") {

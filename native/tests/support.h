@@ -67,9 +67,10 @@ class Lines {
   }
 
   // Whether a line that contains the text came, or comes.
-  bool Await(const std::string& text) {
+  bool Await(const std::string& text) { return AwaitFor(text, kLong); }
+  bool AwaitFor(const std::string& text, std::chrono::milliseconds time) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, kLong, [&] {
+    return changed_.wait_for(lock, time, [&] {
       for (const std::string& line : lines_) {
         if (line.find(text) != std::string::npos) {
           return true;
@@ -101,11 +102,6 @@ inline std::vector<int> OpenDescriptors() {
     descriptors.push_back(std::stoi(entry.path().filename()));
   }
   return descriptors;
-}
-
-inline std::string DescriptorTarget(int descriptor) {
-  std::error_code ignored;
-  return std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(descriptor), ignored);
 }
 
 inline size_t DescriptorCount() { return OpenDescriptors().size(); }

@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, overload
+from typing import Any, Final, NamedTuple, overload
 
 import numpy as np
 
 from pytriton.batching.context import current_model
 from pytriton.batching.outputs import name_outputs
-from pytriton.batching.wrapping import final_function, wrap
+from pytriton.batching.wrapping import final_function, is_plain, leave_any, wrap
 from pytriton.exceptions import PyTritonValidationError
 from pytriton.request import Array, Request, RequestBatch, split_rows
 
-__all__ = ["BatchResult", "batch", "takes_whole_batch"]
+__all__ = ["BatchResult", "batch", "finish_batch", "takes_whole_batch", "without_wrapper"]
 
 _MARK: Final = "__pytriton_batch__"
 
@@ -28,14 +30,41 @@ def batch(function: Callable[..., Any]) -> Callable[..., Any]:
     wrapper = wrap(function, _inputs, _responses)
     # functools.wraps() copies attributes, so the mark names its owner: a decorator of somebody else above
     # this one does not inherit it, and gets a list.
-    setattr(wrapper, _MARK, wrapper)
+    setattr(wrapper, _MARK, _Mark(wrapper, function))
     return wrapper
+
+
+class _Mark(NamedTuple):
+    wrapper: Callable[..., Any]
+    function: Callable[..., Any]
 
 
 def takes_whole_batch(function: Callable[..., Any]) -> bool:
     """Whether a callable is content with a RequestBatch where others expect a list of requests."""
-    final = final_function(function)
-    return getattr(final, _MARK, None) is final
+    return _mark_of(final_function(function)) is not None
+
+
+def without_wrapper(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """The function under @batch, if it may be called with the inputs of a RequestBatch directly.
+
+    What it returns is then for `finish_batch`. None if there is more to a call than that.
+    """
+    mark = _mark_of(function.__func__ if inspect.ismethod(function) else function)
+    if mark is None or not inspect.isfunction(mark.function) or not is_plain(mark.function):
+        return None
+    return (
+        functools.partial(mark.function, function.__self__) if inspect.ismethod(function) else mark.function
+    )
+
+
+def finish_batch(requests: RequestBatch, outputs: Any) -> Any:
+    """What the wrapper of @batch makes of what its function returned."""
+    return leave_any(requests, outputs, _responses)
+
+
+def _mark_of(function: Callable[..., Any]) -> _Mark | None:
+    mark = getattr(function, _MARK, None)
+    return mark if isinstance(mark, _Mark) and mark.wrapper is function else None
 
 
 class BatchResult(Sequence[dict[str, Array]]):

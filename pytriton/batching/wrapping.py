@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, closing
 from typing import Any, TypeAlias
 
-__all__ = ["Enter", "Leave", "final_function", "wrap"]
+__all__ = ["Enter", "Leave", "final_function", "is_plain", "leave_any", "wrap"]
 
 Enter: TypeAlias = Callable[[Any], Mapping[str, Any]]
 """Makes the keyword arguments of the function out of requests."""
@@ -41,6 +41,11 @@ def wrap(function: Callable[..., Any], enter: Enter, leave: Leave) -> Callable[.
     return functools.update_wrapper(wrapper, function, updated=updated)
 
 
+def is_plain(function: Callable[..., Any]) -> bool:
+    """Whether a function is neither a generator nor a coroutine nor both."""
+    return _choose(function) is _wrap_function
+
+
 def _choose(final: Callable[..., Any]) -> Callable[[Callable[..., Any], Enter, Leave], Callable[..., Any]]:
     if inspect.isasyncgenfunction(final):
         return _wrap_async_generator
@@ -54,10 +59,7 @@ def _choose(final: Callable[..., Any]) -> Callable[[Callable[..., Any], Enter, L
 def _wrap_function(function: Callable[..., Any], enter: Enter, leave: Leave) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         *bound, requests = args
-        outputs = function(*bound, **enter(requests), **kwargs)
-        if isinstance(outputs, (dict, list, tuple)):
-            return leave(requests, outputs)
-        return _leave_later(requests, outputs, leave)
+        return leave_any(requests, function(*bound, **enter(requests), **kwargs), leave)
 
     return wrapper
 
@@ -88,8 +90,13 @@ def _wrap_async_generator(function: Callable[..., Any], enter: Enter, leave: Lea
     return wrapper
 
 
-def _leave_later(requests: Any, outputs: Any, leave: Leave) -> Any:
-    """For functions that do not look like what they are, such as a lambda that calls a generator function."""
+def leave_any(requests: Any, outputs: Any, leave: Leave) -> Any:
+    """What a wrapper gives back for what its function gave back.
+
+    Functions may not look like what they are, such as a lambda that calls a generator function.
+    """
+    if isinstance(outputs, (dict, list, tuple)):
+        return leave(requests, outputs)
     if isinstance(outputs, Generator):
         return _leave_each(requests, outputs, leave)
     if isinstance(outputs, AsyncGenerator):

@@ -85,6 +85,7 @@ class LogPump:
         self._descriptor = descriptor
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._failures: deque[str] = deque(maxlen=_KEPT_FAILURES)
+        self._news = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="pytriton-server-log", daemon=True)
 
     def start(self) -> None:
@@ -100,6 +101,15 @@ class LogPump:
     def lines(self) -> list[str]:
         """The last lines, as the server wrote them."""
         return list(self._lines)
+
+    def take_failure(self, word: str, timeout_s: float) -> str:
+        """Take out the last failure that mentions a word, which may be on its way; empty if none comes."""
+        with self._news:
+            self._news.wait_for(lambda: any(word in failure for failure in self._failures), timeout_s)
+            found = [failure for failure in self._failures if word in failure]
+            for failure in found:
+                self._failures.remove(failure)
+        return found[-1] if found else ""
 
     def explanation(self, *, at_start: bool) -> str:
         """The lines that say why the server ended; its last words if none does and it has hardly begun."""
@@ -123,7 +133,9 @@ class LogPump:
             parsed = LogLine(logging.ERROR, line, failure=True)
         self._lines.append(line[:_KEPT_CHARACTERS])
         if parsed.failure:
-            self._failures.append(parsed.text[:_KEPT_CHARACTERS])
+            with self._news:
+                self._failures.append(parsed.text[:_KEPT_CHARACTERS])
+                self._news.notify_all()
         if parsed.text:
             LOGGER.log(parsed.level, "%s", parsed.text)
         return parsed.level

@@ -34,6 +34,8 @@ _QUIET_POLL_S: Final = 0.005
 _QUIET_POLLS: Final = 2
 _BUSY_TIMEOUT_S: Final = 0.25
 _TERMINATE_TIMEOUT_S: Final = 10.0
+# After large answers gRPC's own poller may sleep for ten seconds before it lets the server end.
+_IDLE_TIMEOUT_S: Final = 0.5
 # The server has nothing left to do then but to wait for its metrics thread, which sleeps for up to a second.
 _LINGER_S: Final = 0.1
 _KILL_TIMEOUT_S: Final = 10.0
@@ -131,15 +133,22 @@ class ServerProcess:
             self._exited.wait(_QUIET_POLL_S)
         return True
 
-    def stop(self) -> StopResult:
-        """End the server, by force if it does not end by itself."""
+    def stop(self, *, has_work: bool = True) -> StopResult:
+        """End the server, by force if it does not end by itself.
+
+        Args:
+            has_work: Whether something is left for it to do, such as to unload models or to write traces.
+        """
         self._end_is_expected = True
         if not self.is_alive():
             self.kill()
             return StopResult.WAS_GONE
         self._signal(signal.SIGTERM)
-        if not self._finished.wait(_TERMINATE_TIMEOUT_S):
-            LOGGER.warning("The Triton server did not end within %g s and is killed.", _TERMINATE_TIMEOUT_S)
+        if not self._finished.wait(_TERMINATE_TIMEOUT_S if has_work else _IDLE_TIMEOUT_S):
+            if has_work:
+                LOGGER.warning(
+                    "The Triton server did not end within %g s and is killed.", _TERMINATE_TIMEOUT_S
+                )
             self.kill()
             return StopResult.KILLED
         # The server unloads its backends at the very end: after the last answer, the traces and the log.
@@ -172,6 +181,13 @@ class ServerProcess:
         else:
             ending = f"was killed by {_signal_name(-returncode)}"
         return f"The Triton server {ending}{self._last_words()}"
+
+    def complaint(self, word: str) -> str:
+        """The last failure that the server has logged about something; empty if there is none."""
+        if self._log_file is not None:
+            lines = map(logs.parse_line, reversed(logs.tail(self._log_file, self._log_offset)))
+            return next((line.text for line in lines if line.failure and word in line.text), "")
+        return self._log.take_failure(word, _LOG_END_S) if self._log is not None else ""
 
     def ended_error(self) -> PyTritonServerError:
         """The end of the server as an exception."""

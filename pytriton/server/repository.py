@@ -59,18 +59,24 @@ class ModelRepository:
 
     def add_bootstrap(self) -> None:
         """Write the model whose loading brings the backend into the server."""
-        placeholder = TensorSpec("UNUSED", (1,), "int32")
+        self.add_placeholder(BOOTSTRAP_MODEL_NAME, [1])
+
+    def add_placeholder(self, name: str, versions: Sequence[int]) -> None:
+        """Write a model that always loads and takes no requests, in place of one of that name."""
+        unused = TensorSpec("UNUSED", (1,), "int32")
         model = TritonModelConfig(
-            BOOTSTRAP_MODEL_NAME,
+            name,
             batching=False,
             instance_group={DeviceKind.KIND_CPU: 1},
-            inputs=[placeholder],
-            outputs=[placeholder],
+            inputs=[unused],
+            outputs=[unused],
         )
-        directory = self._path / BOOTSTRAP_MODEL_NAME
-        (directory / "1").mkdir(mode=_FILE_MODE, parents=True, exist_ok=True)
-        (directory / "1" / _BINDING).write_text(_lines([_HEADER, "kind bootstrap"]), encoding="utf-8")
-        ModelConfigGenerator(model).to_file(directory / _CONFIG)
+        directory = self._directory(name)
+        for version in versions:
+            (directory / str(version)).mkdir(mode=_FILE_MODE, parents=True, exist_ok=True)
+            binding = directory / str(version) / _BINDING
+            binding.write_text(_lines([_HEADER, "kind bootstrap"]), encoding="utf-8")
+        ModelConfigGenerator(model, versions).to_file(directory / _CONFIG)
 
     def remove_bootstrap(self) -> None:
         """Remove it again."""

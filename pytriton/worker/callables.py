@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Final
 
-from pytriton.batching.batch import BatchResult, takes_whole_batch
+from pytriton.batching.batch import BatchResult, finish_batch, takes_whole_batch, without_wrapper
 from pytriton.request import RequestBatch
 
 if TYPE_CHECKING:
@@ -28,20 +28,17 @@ class Caller:
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
         self._whole = takes_whole_batch(function)
+        self.direct = without_wrapper(function)
+        """The function as one of whole arrays, if that is all there is to a call."""
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def call(self, batch: RequestBatch) -> Any:
         """The one result of a batch."""
-        result = self._function(batch if self._whole else list(batch))
-        if isinstance(result, (BatchResult, list)):
-            return result
-        if isinstance(result, Generator):
-            return _only(result)
-        if isinstance(result, AsyncGenerator):
-            return self._run(_only_async(result))
-        if isinstance(result, Awaitable):
-            return self._run(result)
-        return result
+        return self._only(self._function(batch if self._whole else list(batch)))
+
+    def finish(self, batch: RequestBatch, outputs: Any) -> Any:
+        """The one result of a batch, out of what `direct` returned for its inputs."""
+        return self._only(finish_batch(batch, outputs))
 
     def close(self) -> None:
         """End what coroutines have left behind."""
@@ -53,6 +50,17 @@ class Caller:
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()
+
+    def _only(self, result: Any) -> Any:
+        if isinstance(result, (BatchResult, list)):
+            return result
+        if isinstance(result, Generator):
+            return _only(result)
+        if isinstance(result, AsyncGenerator):
+            return self._run(_only_async(result))
+        if isinstance(result, Awaitable):
+            return self._run(result)
+        return result
 
     def _run(self, awaitable: Awaitable[Any]) -> Any:
         # The loop stays from batch to batch: clients and sessions that coroutines keep belong to it.

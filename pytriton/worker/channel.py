@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any, NamedTuple, TypeAlias
 
 from pytriton.exceptions import PyTritonRuntimeError
+from pytriton.request import Array
 from pytriton.worker import layout
 from pytriton.worker.layout import MESSAGE
 from pytriton.worker.memory import Leases, Segment
@@ -57,7 +58,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket, segment: Segment) -> None:
         self.segment = segment
-        self.leases = Leases(segment, functools.partial(_send_release, connection))
+        self.leases = Leases(functools.partial(_send_release, connection))
         self._socket = connection
         self._buffer = bytearray(MESSAGE.size)
         self._waiting: deque[Execute] = deque()
@@ -78,7 +79,7 @@ class Channel:
 
     def reserve(self, slot: int, length: int) -> Block:
         """Ask for one more block for the results of a slot."""
-        self._send(layout.RESERVE, 0, slot, 0, length)
+        _send(self._socket, MESSAGE.pack(layout.RESERVE, 0, slot, 0, length, 0, 0))
         while True:
             kind, _, answered, offset, granted, _, _ = self._receive()
             if kind == layout.EXECUTE:
@@ -90,14 +91,25 @@ class Channel:
             else:
                 raise _unexpected(kind, "memory")
 
-    def send_result(self, slot: int, table: Block, begin_ns: int, end_ns: int) -> None:
-        """Answer a batch; the slot stays in use if the worker itself still holds an array over it."""
-        if self.leases.take_ended(slot):
+    def send_result(
+        self, slot: int, table: Block, begin_ns: int, end_ns: int, kept: Array | None = None
+    ) -> None:
+        """Answer a batch.
+
+        Args:
+            slot: Its slot.
+            table: Where the results are described.
+            begin_ns: Start of the function.
+            end_ns: End of the function.
+            kept: Exporter of its block, if something refers to it: the slot stays in use until it is gone.
+        """
+        if kept is None:
             flags = layout.FINAL | layout.RELEASED
-            self._send(layout.RESULT, flags, slot, table.offset, table.length, begin_ns, end_ns)
         else:
-            self._send(layout.RESULT, layout.FINAL, slot, table.offset, table.length, begin_ns, end_ns)
-            self.leases.answered(slot)
+            flags = layout.FINAL
+            self.leases.keep(slot, kept)
+        packet = MESSAGE.pack(layout.RESULT, flags, slot, table.offset, table.length, begin_ns, end_ns)
+        _send(self._socket, packet)
 
     def close(self) -> None:
         """End the connection; arrays over its memory stay valid."""
@@ -107,18 +119,13 @@ class Channel:
     def _receive(self) -> _Message:
         try:
             size = self._socket.recv_into(self._buffer)
-        except ConnectionError:
+        except OSError:  # also of a descriptor that the function has closed, or a fork left to the parent
             raise ChannelClosed from None
         if size == 0:
             raise ChannelClosed
         if size != MESSAGE.size:
             raise ProtocolError(f"A message of {size} bytes came from the server; expected {MESSAGE.size}.")
         return MESSAGE.unpack(self._buffer)
-
-    def _send(
-        self, kind: int, flags: int, slot: int, offset: int, length: int, begin_ns: int = 0, end_ns: int = 0
-    ) -> None:
-        _send(self._socket, MESSAGE.pack(kind, flags, slot, offset, length, begin_ns, end_ns))
 
 
 def shut(connection: socket.socket) -> None:

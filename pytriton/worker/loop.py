@@ -7,13 +7,14 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from sys import getrefcount
 from time import monotonic_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytriton.batching.context import current_model
 from pytriton.exceptions import ErrorCode, PyTritonUnrecoverableError
 from pytriton.model_config.triton_model_config import TritonModelConfig
-from pytriton.request import RequestBatch
+from pytriton.request import Array
 from pytriton.worker.arena import Arena
 from pytriton.worker.callables import Caller
 from pytriton.worker.channel import Block, Channel, ChannelClosed, Execute, ProtocolError
@@ -34,6 +35,15 @@ class WorkerSpec:
     model: TritonModelConfig
     socket_path: str
     strict: bool = False
+
+
+class _Answer(NamedTuple):
+    """What is sent for a batch."""
+
+    table: Block
+    begin_ns: int
+    end_ns: int
+    last_error: PyTritonUnrecoverableError | None = None
 
 
 class Worker:
@@ -104,33 +114,43 @@ class Worker:
 
     def _execute(self, channel: Channel, work: Execute, caller: Caller) -> None:
         slot, offset, length = work
-        exporter = channel.leases.grant(slot, offset, length)
-        batch, free = self._reader.read(channel.segment, exporter, offset)
-        arena = Arena(channel, slot, Block(offset, length), free)
-        # From here on nothing may hold an array when the result is sent, or the slot stays in use.
-        del exporter
-        last_error = None
-        begin_ns = monotonic_ns()
+        exporter = channel.segment.export(offset, length)
+        # Counted twice in the same way, since interpreters differ in what they count for one reference.
+        alone = getrefcount(exporter)
+        answer = self._answer(channel, work, exporter, caller)
+        kept = None if getrefcount(exporter) == alone else exporter
+        channel.send_result(slot, answer.table, answer.begin_ns, answer.end_ns, kept)
+        if answer.last_error is not None:
+            raise answer.last_error
+
+    def _answer(self, channel: Channel, work: Execute, exporter: Array, caller: Caller) -> _Answer:
+        """Call the function and place what it returns; only what the function keeps is left of the batch."""
+        slot, offset, length = work
+        segment = channel.segment
+        batch, free, free_length = self._reader.read(segment, exporter, offset)
+        result = last_error = None
+        begin_ns = end_ns = monotonic_ns()
         try:
-            result = caller.call(batch)
+            if caller.direct is None:
+                result = caller.call(batch)
+                end_ns = monotonic_ns()
+            else:
+                result = caller.direct(**batch.inputs)
+                end_ns = monotonic_ns()
+                if table := self._writer.write_small(segment, free, free_length, batch, result):
+                    return _Answer(table, begin_ns, end_ns)
+                result = caller.finish(batch, result)
+                end_ns = monotonic_ns()
+            arena = Arena(channel, slot, Block(offset, length), Block(free, free_length))
+            table = self._writer.write(arena, batch, result)
+        except (ChannelClosed, ProtocolError):
+            raise
         except BaseException as error:
             end_ns = monotonic_ns()
+            arena = Arena(channel, slot, Block(offset, length), Block(free, free_length))
             table = self._writer.fail(arena, ErrorCode.INTERNAL, describe(error))
             if isinstance(error, PyTritonUnrecoverableError):
                 last_error = error
-        else:
-            end_ns = monotonic_ns()
-            table = self._write(arena, batch, result)
-            del result
-        del batch
-        channel.send_result(slot, table, begin_ns, end_ns)
-        if last_error is not None:
-            raise last_error
-
-    def _write(self, arena: Arena, batch: RequestBatch, result: Any) -> Block:
-        try:
-            return self._writer.write(arena, batch, result)
-        except (ChannelClosed, ProtocolError):
-            raise
-        except Exception as error:  # of an array or a dict that does not behave like one
-            return self._writer.fail(arena, ErrorCode.INTERNAL, describe(error))
+        # The function may keep the exception, and that this frame.
+        del batch, exporter, result
+        return _Answer(table, begin_ns, end_ns, last_error)

@@ -56,12 +56,13 @@ def declared_outputs(model: TritonModelConfig, *, strict: bool) -> dict[str, Out
 class Output:
     """One declared output."""
 
-    __slots__ = ("_batching", "_shape", "_strict", "_where", "datatype", "dtype", "index")
+    __slots__ = ("_batching", "_shape", "_strict", "_where", "datatype", "dtype", "index", "number_dtype")
 
     def __init__(self, model: TritonModelConfig, index: int, spec: TensorSpec, *, strict: bool) -> None:
         self.index = index
         self.datatype = spec.datatype.number
         self.dtype = element_dtype(self.datatype)
+        self.number_dtype = None if self.datatype == dtypes.BYTES.number else self.dtype
         self._shape = tuple(spec.shape)
         self._batching = model.batching
         self._strict = strict

@@ -13,7 +13,6 @@ from pytriton import dtypes
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.request import Array, ParameterValue, RequestBatch
 from pytriton.worker import layout
-from pytriton.worker.channel import Block
 from pytriton.worker.layout import BLOCK_HEADER, PARAMETER_HEADER, REQUEST_RECORD, TENSOR_RECORD
 from pytriton.worker.memory import Segment
 from pytriton.worker.strings import read_strings
@@ -43,8 +42,8 @@ class BlockReader:
         self._inputs = [spec.name for spec in model.inputs or ()]
         self._outputs = [spec.name for spec in model.outputs or ()]
 
-    def read(self, segment: Segment, exporter: Array, base: int) -> tuple[RequestBatch, Block]:
-        """The batch whose block `exporter` covers, and where its results may go."""
+    def read(self, segment: Segment, exporter: Array, base: int) -> tuple[RequestBatch, int, int]:
+        """The batch whose block `exporter` covers, and where its results may go: offset and length."""
         memory, dtype_of = segment.memory, element_dtype
         (count, input_count, rows, requests, record, free, free_length, _, _) = BLOCK_HEADER.unpack_from(
             memory, base
@@ -60,9 +59,9 @@ class BlockReader:
                 array = np.ndarray(shape, dtype_of(datatype), exporter, offset - base)
             inputs[self._inputs[tensor]] = array
             record += TENSOR_RECORD.size
-        records = _Records(exporter.data, base, requests - base, count, self._outputs)
+        records = _Records(exporter, base, requests - base, count, self._outputs)
         batch = RequestBatch(inputs, records, total_rows=rows, batching=self._batching)
-        return batch, Block(free, free_length)
+        return batch, free, free_length
 
 
 class _Records:
@@ -70,8 +69,8 @@ class _Records:
 
     __slots__ = ("_base", "_block", "_count", "_offset", "_outputs")
 
-    def __init__(self, block: memoryview, base: int, offset: int, count: int, outputs: list[str]) -> None:
-        self._block = block
+    def __init__(self, exporter: Array, base: int, offset: int, count: int, outputs: list[str]) -> None:
+        self._block: Any = exporter
         self._base = base
         self._offset = offset
         self._count = count

@@ -12,10 +12,10 @@ from typing import Final
 from tests.helpers.clients import Array, ask_later
 from tests.helpers.server import TIMEOUT_S, Address, Server
 
-__all__ = ["Gate", "plugged", "wait_for_queue", "wait_until"]
+__all__ = ["QUEUED", "Gate", "plugged", "wait_for_queue", "wait_until"]
 
 _POLL_S: Final = 0.002
-_QUEUED: Final = "nv_inference_pending_request_count"
+QUEUED: Final = "nv_inference_pending_request_count"
 
 
 class Gate:
@@ -68,7 +68,7 @@ def plugged(
 
 def wait_for_queue(server: Address, model: str, count: int) -> None:
     """Wait until so many requests are in the queue of a model."""
-    wait_until(lambda: server.metrics(model).get(_QUEUED) == count, f"{count} requests in the queue")
+    wait_until(lambda: server.metrics(model).get(QUEUED) == count, f"{count} requests in the queue")
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

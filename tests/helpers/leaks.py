@@ -17,6 +17,7 @@ __all__ = ["no_leaks"]
 _PATIENCE_S: Final = 5.0
 _POLL_S: Final = 0.01
 _OURS: Final = "pytriton"
+_MEMORY: Final = "memfd:pytriton"
 _SOCKET: Final = "socket:["
 # Event loops of client libraries stay for the life of their thread; nothing of ours makes these.
 _FOREIGN: Final = ("anon_inode:", "/dev/")
@@ -40,9 +41,15 @@ def _everything(homes: tuple[Path, ...]) -> set[str]:
     found = {f"thread {thread.name} {thread.ident}" for thread in _threads()}
     found.update(f"child process {pid}" for pid in _children())
     found.update(f"descriptor {number} {target}" for number, target in _descriptors())
-    found.update(f"mapping {line}" for line in _mappings())
+    if len(mappings := list(_mappings())) > len(_workers()):
+        found.update(mappings)
     found.update(f"directory {path}" for home in homes for path in home.iterdir())
     return found
+
+
+def _workers() -> list[threading.Thread]:
+    # A worker maps its memory once, and soon after the server knows of it.
+    return [thread for thread in _threads() if thread.name.rpartition("-")[2].isdecimal()]
 
 
 def _threads() -> list[threading.Thread]:
@@ -60,6 +67,8 @@ def _descriptors() -> Iterator[tuple[str, str]]:
     for number in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):  # closed meanwhile, as that of the listing is
             target = os.readlink(f"/proc/self/fd/{number}")
+            if target.startswith(f"/{_MEMORY}"):  # of a mapping that is looked at itself
+                continue
             # Other sockets are connections that clients keep; a client lives as long as its server.
             known = target in sockets if target.startswith(_SOCKET) else not target.startswith(_FOREIGN)
             if known and target != f"/proc/{os.getpid()}/fd":
@@ -73,5 +82,5 @@ def _unix_sockets() -> set[str]:
 
 def _mappings() -> Iterator[str]:
     for line in Path("/proc/self/maps").read_text().splitlines():
-        if f"memfd:{_OURS}" in line:
-            yield line
+        if _MEMORY in line:
+            yield f"mapping {line}"

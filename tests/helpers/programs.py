@@ -20,8 +20,8 @@ import numpy as np
 from pytriton.decorators import batch
 from pytriton.exceptions import PyTritonError, PyTritonUnrecoverableError
 from pytriton.model_config import ModelConfig, Tensor
-from pytriton.triton import Triton, TritonConfig
-from tests.helpers.server import LOCAL, free_ports
+from pytriton.triton import Triton
+from tests.helpers.server import local_config
 
 __all__ = ["PROGRAMS"]
 
@@ -67,14 +67,8 @@ def unrecoverable(**inputs: Any) -> list[Any]:
 
 
 def make_triton(**functions: Callable[..., Any]) -> Triton:
-    ports = free_ports(3)
-    say("ports", *ports)
-    config = TritonConfig(
-        http_address=LOCAL,
-        grpc_address=LOCAL,
-        metrics_address=LOCAL,
-        **dict(zip(("http_port", "grpc_port", "metrics_port"), ports, strict=True)),
-    )
+    config, address = local_config()
+    say("ports", address.http_port, address.grpc_port, address.metrics_port)
     triton = Triton(config=config)
     for name, function in (functions or {"double": double, "gated": gated}).items():
         triton.bind(name, function, [_FLOATS], [_FLOATS], config=ModelConfig(max_batch_size=16))

@@ -21,7 +21,18 @@ from pytriton.exceptions import PyTritonServerError
 from pytriton.model_config import ModelConfig, Tensor
 from pytriton.triton import Triton, TritonConfig
 
-__all__ = ["LOCAL", "Address", "Model", "Reply", "Server", "free_ports", "running", "start"]
+__all__ = [
+    "LOCAL",
+    "TIMEOUT_S",
+    "Address",
+    "Model",
+    "Reply",
+    "Server",
+    "free_ports",
+    "local_config",
+    "running",
+    "start",
+]
 
 LOCAL: Final = "127.0.0.1"
 TIMEOUT_S: Final = 20.0
@@ -72,6 +83,15 @@ def free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(socket.create_server((LOCAL, 0))) for _ in range(count)]
         return [probe.getsockname()[1] for probe in probes]
+
+
+def local_config(**options: Any) -> tuple[TritonConfig, Address]:
+    """Configuration of a server on free ports of this machine, and where that will be."""
+    ports = free_ports(3)
+    names = ("http", "grpc", "metrics")
+    given: dict[str, Any] = {f"{name}_address": LOCAL for name in names}
+    given |= {f"{name}_port": port for name, port in zip(names, ports, strict=True)}
+    return TritonConfig(**{**given, **options}), Address(*ports)
 
 
 class Address:

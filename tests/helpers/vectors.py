@@ -63,10 +63,10 @@ def gated(gate: Gate) -> Callable[..., Any]:
     return wait
 
 
-def document(*values: float) -> dict[str, Any]:
+def document(*values: float, batching: bool = True) -> dict[str, Any]:
     """A request for one row."""
-    tensor = {"name": "INPUT_1", "datatype": "FP32", "shape": [1, len(values)], "data": list(values)}
-    return {"inputs": [tensor]}
+    shape = [1, len(values)] if batching else [len(values)]
+    return {"inputs": [{"name": "INPUT_1", "datatype": "FP32", "shape": shape, "data": list(values)}]}
 
 
 def outputs(reply: Reply) -> list[Any]:

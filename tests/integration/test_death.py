@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import queue
 import signal
 import socket
 import stat
@@ -16,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytriton.exceptions import PyTritonServerError
+from pytriton.exceptions import PyTritonError
 from tests.helpers.clients import inputs_for
 from tests.helpers.gate import Gate, wait_for_queue
 from tests.helpers.processes import descriptors, server_of, watching
@@ -26,6 +28,22 @@ from tests.helpers.vectors import TIMEOUT_S, Pending, answer, document, echo, ga
 from tests.helpers.vectors import vector_model as model
 
 GONE_S = 2.0
+
+
+def serve_in_a_thread(server: Server) -> queue.SimpleQueue[PyTritonError | None]:
+    """What serve() ends with, as soon as it has ended."""
+    ends: queue.SimpleQueue[PyTritonError | None] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            server.triton.serve()
+        except PyTritonError as error:
+            ends.put(error)
+        else:
+            ends.put(None)
+
+    threading.Thread(target=run, daemon=True).start()
+    return ends
 
 
 # --- the program ------------------------------------------------------------------------------------------
@@ -100,16 +118,7 @@ def test_server_is_killed(serve: Callable[..., Server]) -> None:
     gate = Gate()
     gate.shut()
     server = serve(model("gated", gated(gate)))
-    failures: list[BaseException] = []
-
-    def serve_until_the_end() -> None:
-        try:
-            server.triton.serve()
-        except PyTritonServerError as error:
-            failures.append(error)
-
-    serving = threading.Thread(target=serve_until_the_end)
-    serving.start()
+    failures = serve_in_a_thread(server)
     pending = [Pending(server, "gated", value) for value in range(3)]
     gate.wait_for_arrival()
     with watching(server_of(os.getpid())) as process:
@@ -119,8 +128,7 @@ def test_server_is_killed(serve: Callable[..., Server]) -> None:
         with pytest.raises(OSError):  # noqa: PT011 (reset or refused)
             request.reply()
     gate.open()
-    serving.join(TIMEOUT_S)
-    assert [str(failure) for failure in failures] == ["The Triton server was killed by SIGKILL."]
+    assert str(failures.get(timeout=TIMEOUT_S)) == "The Triton server was killed by SIGKILL."
     assert not server.triton.is_alive()
     assert not server.triton.stop()
     server.triton.run()
@@ -216,6 +224,27 @@ def test_one_of_several_workers_ends_its_connection(serve: Callable[..., Server]
             view.shutdown(socket.SHUT_RDWR)
     pending = [Pending(server, "m", value) for value in range(16)]
     assert all(request.reply().status == 200 for request in pending)
+
+
+def test_worker_thread_vanishes(serve: Callable[..., Server]) -> None:
+    threads: list[int] = []
+
+    def function(requests: list[Any]) -> list[Any]:
+        threads.append(threading.get_ident())
+        return [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
+
+    server = serve(model("m", function), model("other", echo))
+    failures = serve_in_a_thread(server)
+    assert answer(server, "m", 1) == [1]
+    # Raised when the thread comes back from waiting, outside of the function.
+    exception = ctypes.py_object(KeyboardInterrupt)
+    assert ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threads[0]), exception) == 1
+    reply = server.infer("m", document(1))
+    assert reply.status == 503
+    assert str(failures.get(timeout=TIMEOUT_S)) == 'The workers of model "m" ended: KeyboardInterrupt()'
+    assert not server.triton.is_alive()
+    with pytest.raises(ConnectionRefusedError):
+        server.get("/v2/health/live")
 
 
 # --- a client ---------------------------------------------------------------------------------------------

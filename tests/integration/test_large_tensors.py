@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -55,8 +56,7 @@ def values() -> Array:
     return np.arange(_ELEMENTS, dtype=np.float32).reshape(1, -1)
 
 
-@pytest.mark.parametrize("transport", ["binary", "grpc"])
-@pytest.mark.parametrize("model", ["echo", "reverse"])
+@pytest.mark.parametrize(("model", "transport"), [("echo", "grpc"), ("reverse", "binary")])
 def test_three_hundred_megabytes(server: Server, values: Array, model: str, transport: str) -> None:
     result = ask(server, model, {"values": values}, transport).outputs["result"]
     assert np.array_equal(result, values if model == "echo" else values[:, ::-1])
@@ -75,3 +75,14 @@ def test_sizes_that_go_up_and_down(server: Server, values: Array, transport: str
             given = values[:, :size] if model == "echo" else np.array([[size]], np.float32)
             result = ask(server, model, {"values": given}, transport).outputs["result"]
             assert np.array_equal(result, values[:, :size])
+
+
+def test_a_server_that_sent_large_answers_stops_at_once(
+    serve: Callable[..., Server], caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve(*_models())
+    ask(server, "count_up", {"values": np.array([[_ELEMENTS]], np.float32)})
+    begin = time.monotonic()
+    server.close()
+    assert time.monotonic() - begin < 5
+    assert "killed" not in caplog.text

@@ -167,15 +167,17 @@ def test_many_requests_out_of_one_region(
     given.write(arrays)
     names = ("first", "second")
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def note(result: Any, error: Any) -> None:
+        answers.put(error)
+
     for begin in range(0, arrays.nbytes, 16):
         inputs = [_input("grpc", name, "FP32", (1, 4), "given", 16, begin) for name in names]
         outputs = [
             _output("grpc", name, "answered", 16, begin + half)
             for name, half in zip(names, (0, arrays.nbytes), strict=True)
         ]
-        server.grpc_client.async_infer(
-            "swap", inputs, lambda _, error: answers.put(error), outputs=outputs, client_timeout=TIMEOUT_S
-        )
+        server.grpc_client.async_infer("swap", inputs, note, outputs=outputs, client_timeout=TIMEOUT_S)
     assert [answers.get(timeout=TIMEOUT_S) for _ in arrays] == [None] * len(arrays)
     np.testing.assert_array_equal(answered.read(np.float32, (2, 100, 1, 4)), np.stack([arrays, arrays]))
 

@@ -41,15 +41,14 @@ def pair() -> Iterator[Pair]:
 def test_receive_and_answer(pair: Pair) -> None:
     pair.link.send(layout.EXECUTE, 5, 4096, 8192)
     assert pair.channel.receive() == Execute(5, 4096, 8192)
-    pair.channel.leases.grant(5, 4096, 8192)
     pair.channel.send_result(5, Block(1, 2), 3, 4)
     assert pair.link.receive() == (layout.RESULT, layout.FINAL | layout.RELEASED, 5, 1, 2, 3, 4)
     assert pair.link.pending() == 0
 
 
 def test_release_follows_when_arrays_are_kept(pair: Pair) -> None:
-    kept = pair.channel.leases.grant(5, 4096, 8192)
-    pair.channel.send_result(5, Block(1, 2), 3, 4)
+    kept = pair.channel.segment.export(4096, 8192)
+    pair.channel.send_result(5, Block(1, 2), 3, 4, kept)
     assert pair.link.receive().flags == layout.FINAL
     assert pair.link.pending() == 0
     del kept
@@ -58,9 +57,9 @@ def test_release_follows_when_arrays_are_kept(pair: Pair) -> None:
 
 
 def test_release_from_another_thread(pair: Pair) -> None:
-    kept = [pair.channel.leases.grant(slot, 4096, 8192) for slot in range(100)]
+    kept = [pair.channel.segment.export(4096, 8192) for _ in range(100)]
     for slot in range(100):
-        pair.channel.send_result(slot, Block(1, 2), 3, 4)
+        pair.channel.send_result(slot, Block(1, 2), 3, 4, kept[slot])
         assert pair.link.receive().slot == slot
     thread = threading.Thread(target=kept.clear)
     thread.start()
@@ -109,13 +108,13 @@ def test_short_messages(pair: Pair) -> None:
 
 
 def test_end_of_file(pair: Pair) -> None:
-    kept = pair.channel.leases.grant(5, 4096, 8192)
+    kept = pair.channel.segment.export(4096, 8192)
     pair.link.close()
     with pytest.raises(ChannelClosed):
         pair.channel.receive()
     with pytest.raises(ChannelClosed):
         pair.channel.reserve(5, 5000)
-    pair.channel.send_result(5, Block(1, 2), 3, 4)
+    pair.channel.send_result(5, Block(1, 2), 3, 4, kept)
     pair.channel.close()
     del kept
 
@@ -145,8 +144,8 @@ def test_shutting_wakes_a_blocked_receiver(pair: Pair) -> None:
 
 
 def test_closing_forgets_leases(pair: Pair) -> None:
-    kept = pair.channel.leases.grant(5, 4096, 8192)
-    pair.channel.send_result(5, Block(1, 2), 3, 4)
+    kept = pair.channel.segment.export(4096, 8192)
+    pair.channel.send_result(5, Block(1, 2), 3, 4, kept)
     pair.channel.close()
     kept[:] = 1
     del kept

@@ -149,8 +149,8 @@ def test_no_descriptors_are_left(backend: FakeBackend, path: Path) -> None:
     opening = Opening(path)
     link = backend.attach()
     channel = opening.result()
-    kept = channel.leases.grant(0, 4096, 4096)
-    channel.send_result(0, Block(1, 2), 3, 4)
+    kept = channel.segment.export(4096, 4096)
+    channel.send_result(0, Block(1, 2), 3, 4, kept)
     channel.close()
     link.close()
     del channel, opening
@@ -163,8 +163,8 @@ def test_forked_child_leaves_the_connection_alone(backend: FakeBackend, path: Pa
     opening = Opening(path)
     link = backend.attach()
     channel = opening.result()
-    kept = channel.leases.grant(0, 4096, 4096)
-    channel.send_result(0, Block(1, 2), 3, 4)
+    kept = channel.segment.export(4096, 4096)
+    channel.send_result(0, Block(1, 2), 3, 4, kept)
     assert link.receive().kind == layout.RESULT
 
     child = os.fork()

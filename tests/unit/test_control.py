@@ -159,6 +159,7 @@ def test_many_threads(pair: tuple[ControlChannel, Peer]) -> None:
     assert sorted(results, key=int) == [str(number) for number in range(count)]
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_forked_child_does_not_hold_the_lifeline(pair: tuple[ControlChannel, Peer]) -> None:
     channel, peer = pair
     release, hold = os.pipe()

@@ -107,6 +107,13 @@ def test_explanation_says_nothing_twice() -> None:
     )
 
 
+def test_failures_are_taken_out_once() -> None:
+    pump = pumped(f"E{HEAD} of 'm': old\nE{HEAD} of 'n'\nE{HEAD} of 'm': new\n")
+    assert pump.take_failure("'m'", 0) == "of 'm': new"
+    assert pump.take_failure("'m'", 0.01) == ""
+    assert pump.explanation(at_start=True) == "of 'n'"
+
+
 def test_tail_of_a_log_file(tmp_path: Path) -> None:
     path = tmp_path / "log"
     assert tail(path, 0) == []

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from mmap import mmap
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -49,12 +50,11 @@ def released() -> list[int]:
 
 
 @pytest.fixture
-def leases(segment: Segment, released: list[int]) -> Leases:
-    return Leases(segment, released.append)
+def leases(released: list[int]) -> Leases:
+    return Leases(released.append)
 
 
-def grant(leases: Leases, slot: int = 0) -> Array:
-    exporter = leases.grant(slot, BLOCK * (slot + 1), BLOCK)
+def tensor(exporter: Array) -> Array:
     return np.ndarray((4, 4), np.dtype(np.float32), exporter, 64)
 
 
@@ -74,55 +74,62 @@ def test_segment_must_be_as_long_as_said() -> None:
         os.close(descriptor)
 
 
-def test_released_with_the_result_when_the_arrays_are_gone(leases: Leases, released: list[int]) -> None:
-    array = grant(leases)
-    assert len(leases) == 1
-    del array
-    assert leases.take_ended(0)
-    assert (len(leases), released) == (0, [])
+@pytest.mark.parametrize("keep", KEEPERS.values(), ids=KEEPERS)
+def test_whatever_keeps_memory_in_use_refers_to_its_exporter(
+    keep: Callable[[Array], Any], segment: Segment
+) -> None:
+    exporter = segment.export(BLOCK, BLOCK)
+    alone = getrefcount(exporter)
+    kept = keep(tensor(exporter))
+    gc.collect()
+    assert getrefcount(exporter) > alone
+    del kept
+    assert getrefcount(exporter) == alone
 
 
 @pytest.mark.parametrize("keep", KEEPERS.values(), ids=KEEPERS)
-def test_released_after_the_result_by_the_last_reference(
-    keep: Callable[[Array], Any], leases: Leases, released: list[int]
+def test_released_by_the_last_reference(
+    keep: Callable[[Array], Any], segment: Segment, leases: Leases, released: list[int]
 ) -> None:
-    array = grant(leases)
-    kept = keep(array)
-    del array
-    assert not leases.take_ended(0)
-    leases.answered(0)
+    exporter = segment.export(BLOCK, BLOCK)
+    kept = keep(tensor(exporter))
+    leases.keep(7, exporter)
+    assert len(leases) == 1
+    del exporter
     gc.collect()
     assert released == []
     del kept
-    assert released == [0]
+    assert released == [7]
     assert len(leases) == 0
 
 
-def test_arrays_that_go_while_the_result_is_sent(leases: Leases, released: list[int]) -> None:
-    array = grant(leases)
-    assert not leases.take_ended(0)
+def test_not_released_before_the_result_is_sent(
+    segment: Segment, leases: Leases, released: list[int]
+) -> None:
+    exporter = segment.export(BLOCK, BLOCK)
+    array = tensor(exporter)
+    leases.keep(0, exporter)
     del array
     assert released == []
-    leases.answered(0)
+    del exporter
     assert released == [0]
 
 
-def test_the_garbage_collector_releases(leases: Leases, released: list[int]) -> None:
-    cycle: list[Any] = [grant(leases)]
+def test_the_garbage_collector_releases(segment: Segment, leases: Leases, released: list[int]) -> None:
+    exporter = segment.export(BLOCK, BLOCK)
+    cycle: list[Any] = [tensor(exporter)]
     cycle.append(cycle)
-    assert not leases.take_ended(0)
-    leases.answered(0)
-    del cycle
+    leases.keep(0, exporter)
+    del cycle, exporter
     assert released == []
     gc.collect()
     assert released == [0]
 
 
-def test_slots_are_independent(leases: Leases, released: list[int]) -> None:
-    arrays = [grant(leases, slot) for slot in range(3)]
+def test_slots_are_independent(segment: Segment, leases: Leases, released: list[int]) -> None:
+    arrays = [segment.export(BLOCK, BLOCK) for _ in range(3)]
     for slot in range(3):
-        assert not leases.take_ended(slot)
-        leases.answered(slot)
+        leases.keep(slot, arrays[slot])
     del arrays[1]
     assert released == [1]
     del arrays[:]
@@ -132,9 +139,8 @@ def test_slots_are_independent(leases: Leases, released: list[int]) -> None:
 def test_exactly_once_whatever_the_threads(segment: Segment) -> None:
     """The last array goes in another thread at the very time when the result is sent."""
     released: list[int] = []
-    leases = Leases(segment, released.append)
+    leases = Leases(released.append)
     rounds = 2000
-    flagged = []
     handed: list[Array] = []
     start, done = threading.Barrier(2), threading.Barrier(2)
 
@@ -147,23 +153,24 @@ def test_exactly_once_whatever_the_threads(segment: Segment) -> None:
     thread = threading.Thread(target=drop)
     thread.start()
     for slot in range(rounds):
-        handed.append(leases.grant(slot, 0, BLOCK))
+        exporter = segment.export(0, BLOCK)
+        handed.append(tensor(exporter))
+        leases.keep(slot, exporter)
         start.wait()
-        if leases.take_ended(slot):
-            flagged.append(slot)
-        else:
-            leases.answered(slot)
+        del exporter
         done.wait()
     thread.join()
-    assert sorted(flagged + released) == list(range(rounds))
+    assert released == list(range(rounds))
     assert len(leases) == 0
 
 
-def test_arrays_outlive_the_connection(leases: Leases, released: list[int], segment: Segment) -> None:
-    array = grant(leases)
+def test_arrays_outlive_the_connection(segment: Segment, leases: Leases, released: list[int]) -> None:
+    exporter = segment.export(BLOCK, BLOCK)
+    array = tensor(exporter)
+    leases.keep(0, exporter)
     array[:] = 5
     leases.forget()
-    del leases, segment
+    del leases, segment, exporter
     gc.collect()
     assert array.sum() == 80
     del array
@@ -182,9 +189,8 @@ def test_memory_is_unmapped_with_the_last_array() -> None:
     segment = Segment(descriptor, SIZE)
     os.close(descriptor)
     assert isinstance(segment.memory, mmap)
-    array = grant(leases := Leases(segment, print))
-    leases.forget()
-    del segment, leases
+    array = tensor(segment.export(0, BLOCK))
+    del segment
     assert mapped()
     del array
     assert not mapped()

@@ -191,6 +191,16 @@ def test_server_that_does_not_stop(
     assert "is killed" in caplog.text
 
 
+def test_server_without_work_is_not_waited_for(
+    servers: Servers, port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = servers.make(f"signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{ATTACH_AND_SERVE}", port)
+    process.start()
+    assert process.stop(has_work=False) is StopResult.KILLED
+    assert not is_running(process.pid)
+    assert caplog.text == ""
+
+
 def test_start_from_a_thread_that_ends(servers: Servers, port: int) -> None:
     process = servers.make(ATTACH_AND_SERVE, port)
     thread = threading.Thread(target=process.start)
@@ -201,6 +211,7 @@ def test_start_from_a_thread_that_ends(servers: Servers, port: int) -> None:
     assert process.is_alive()
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_forked_child_cannot_stop_it(servers: Servers, port: int) -> None:
     process = servers.make(ATTACH_AND_SERVE, port)
     process.start()

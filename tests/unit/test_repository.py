@@ -72,6 +72,14 @@ def test_versions_share_a_directory(repository: ModelRepository, tmp_path: Path)
     repository.remove(model(version=3))
 
 
+def test_placeholder_replaces_a_model(repository: ModelRepository, tmp_path: Path) -> None:
+    repository.add(model(version=2), SOCKET, workers=1)
+    repository.add_placeholder("m", [2])
+    binding = (tmp_path / "m" / "2" / "binding").read_text(encoding="utf-8")
+    assert binding == "pytriton-binding 1\nkind bootstrap\n"
+    assert "a b" not in (tmp_path / "m" / "config.pbtxt").read_text(encoding="utf-8")
+
+
 def test_bootstrap(repository: ModelRepository, tmp_path: Path) -> None:
     repository.add_bootstrap()
     directory = tmp_path / "pytriton_bootstrap"

@@ -60,12 +60,16 @@ class World:
 class FakeControl:
     def __init__(self, world: World) -> None:
         self.world = world
+        self.hanging: dict[str, Future[str]] = {}
 
     def submit(self, op: Op, model: str = "") -> Future[str]:
         self.world.events.append(f"{op.name} {model}")
         reply: Future[str] = Future()
         if op is Op.LOAD and self.world.hanging_loads:
+            self.hanging[model] = reply
             return reply
+        if op is Op.UNLOAD and model in self.hanging:
+            self.hanging.pop(model).set_exception(PyTritonModelLoadError("given up"))
         error = self.world.load_errors.get(model) if op is Op.LOAD else None
         if op is Op.UNLOAD:
             self.world.drain()
@@ -77,6 +81,9 @@ class FakeControl:
         else:
             reply.set_exception(error)
         return reply
+
+    def load(self, model: str, _timeout_s: float) -> None:
+        self.world.events.append(f"LOAD placeholder {model}")
 
     def unload(self, model: str, _timeout_s: float) -> None:
         self.submit(Op.UNLOAD, model).result()
@@ -114,13 +121,16 @@ class FakeProcess:
         self.world.events.append("quiet")
         return True
 
-    def stop(self) -> None:
-        self.world.events.append("stop")
+    def stop(self, *, has_work: bool) -> None:
+        self.world.events.append("stop, it has work" if has_work else "stop")
         self.alive = False
 
     def kill(self) -> None:
         self.world.events.append("kill")
         self.alive = False
+
+    def complaint(self, word: str) -> str:
+        return f"complaint about {word}"
 
     def ended_error(self) -> PyTritonServerError:
         return PyTritonServerError("The server is gone.")
@@ -243,7 +253,7 @@ def test_failed_bind_leaves_no_trace(world: World) -> None:
         world.load_errors["bad"] = PyTritonModelLoadError("no")
         with pytest.raises(PyTritonModelLoadError, match="no"):
             bind(server, "bad")
-        assert world.events[-3:] == ["LOAD bad", "UNLOAD bad", "no workers of bad"]
+        assert world.events[-4:] == ["LOAD bad", "no workers of bad", "LOAD placeholder bad", "UNLOAD bad"]
         assert [entry.name for entry in store.iterdir()] == ["good"]
         assert server.is_alive()
         world.load_errors.clear()
@@ -290,6 +300,14 @@ def test_workers_that_fail_while_the_model_is_loaded(world: World) -> None:
         with pytest.raises(PyTritonModelLoadError, match='worker of model "a" has ended: rejected'):
             bind(server, "a")
         thread.join()
+        assert world.events[-4:] == ["no workers of a", "UNLOAD a", "LOAD placeholder a", "UNLOAD a"]
+
+
+def test_configuration_that_the_server_refuses(world: World) -> None:
+    with Triton() as server:
+        world.load_errors["bad"] = PyTritonModelLoadError("failed to poll")
+        with pytest.raises(PyTritonModelLoadError, match="failed to poll: complaint about 'bad'"):
+            bind(server, "bad")
 
 
 def test_bound_twice(world: World) -> None:
@@ -401,6 +419,13 @@ def test_repository_of_the_user(world: World) -> None:
         assert world.process.option("--model-repository")[1:] == ["/models"]
         assert world.process.option("--load-model") == ["*"]
         assert world.process.option("--exit-timeout-secs") == ["7"]
+    assert world.events[-1] == "stop, it has work"
+
+
+def test_traces_are_waited_for(world: World) -> None:
+    with Triton(config=TritonConfig(trace_config=["mode=triton"])):
+        pass
+    assert world.events[-1] == "stop, it has work"
 
 
 def test_bundled_cache_directory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -574,6 +599,7 @@ def test_what_runs_is_stopped_at_exit(world: World) -> None:
     assert not world.process.alive
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_forked_child_stops_nothing(world: World) -> None:
     server = Triton()
     server.run()

@@ -86,7 +86,8 @@ def test_records_live_as_long_as_the_batch(seen: list[Any]) -> None:
             seen.append(requests)
             return function(requests)
 
-    Keeper.__call__.__pytriton_batch__ = Keeper.__call__  # type: ignore[attr-defined]
+    mark = type(function.__pytriton_batch__)  # type: ignore[attr-defined]
+    Keeper.__call__.__pytriton_batch__ = mark(Keeper.__call__, Keeper)  # type: ignore[attr-defined]
     with serving(Keeper()) as served:
         answer = served.infer(
             *requests_of(np.zeros((2, 3), np.float32)),

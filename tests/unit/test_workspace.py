@@ -67,6 +67,7 @@ def test_removed_with_its_object() -> None:
     assert not path.exists()
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_forked_child_leaves_it_alone() -> None:
     workspace = Workspace()
     child = os.fork()

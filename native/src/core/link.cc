@@ -15,8 +15,6 @@ namespace pytriton {
 namespace {
 
 constexpr int kGreetingTimeoutMs = 5000;
-// How long memory has to lie idle before it goes back to the system.
-constexpr std::chrono::milliseconds kIdle{5000};
 
 }  // namespace
 
@@ -35,8 +33,8 @@ void Permit::Release() {
   }
 }
 
-Link::Link(Socket socket, uint64_t memory_limit, LinkOwner& owner)
-    : socket_(std::move(socket)), owner_(owner), segment_(memory_limit), allocator_(memory_limit) {}
+Link::Link(Socket socket, uint64_t memory_limit, std::chrono::milliseconds idle, LinkOwner& owner)
+    : socket_(std::move(socket)), owner_(owner), segment_(memory_limit), idle_(idle), allocator_(memory_limit) {}
 
 void Link::Serve() {
   if (!Greet()) {
@@ -71,7 +69,7 @@ bool Link::Greet() {
     owner_.Rejected(reason);
     return false;
   }
-  socket_.SetReceiveTimeout(static_cast<int>(kIdle.count()));
+  socket_.SetReceiveTimeout(static_cast<int>(idle_.count()));
   const Message welcome = MakeMessage(Kind::kWelcome, 0, 0, segment_.size());
   return socket_.SendWithDescriptor(BytesOf(welcome), segment_.descriptor());
 }
@@ -95,6 +93,9 @@ std::string Link::ReceiveLoop() {
       Handle(DecodeMessage({packet.data(), size > packet.size() ? 0 : size}));
     } catch (const ProtocolError& error) {
       return std::string("broke the protocol (") + error.what() + ")";
+    } catch (const std::exception& error) {
+      // Such as results that ask for more memory than there is: no reason to end the server.
+      return std::string("sent what could not be handled (") + error.what() + ")";
     }
   }
 }
@@ -111,7 +112,7 @@ void Link::Handle(const Message& message) {
       HandleRelease(message);
       break;
   }
-  if (std::chrono::steady_clock::now() - last_trim_ > kIdle) {
+  if (std::chrono::steady_clock::now() - last_trim_ > idle_) {
     GiveBackIdle();
   }
 }
@@ -153,6 +154,7 @@ void Link::HandleReserve(const Message& message) {
   const std::optional<Block> block = allocator_.Allocate(message.length);
   if (block) {
     slot.blocks.push_back(*block);
+    idle_rounds_ = 0;
   }
   const Message answer = block ? MakeMessage(Kind::kReserved, message.slot, block->offset, block->length)
                                : MakeMessage(Kind::kRefused, message.slot, 0, segment_.size());
@@ -176,6 +178,7 @@ void Link::FreeIfDone(uint64_t id, Slot& slot) {
   for (const Block& block : slot.blocks) {
     allocator_.Free(block);
   }
+  idle_rounds_ = 0;
   slots_.erase(id);
 }
 

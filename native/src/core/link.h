@@ -68,7 +68,7 @@ class Link {
     std::byte* base;  // of the segment
   };
 
-  Link(Socket socket, uint64_t memory_limit, LinkOwner& owner);
+  Link(Socket socket, uint64_t memory_limit, std::chrono::milliseconds idle, LinkOwner& owner);
 
   // Greets the worker and answers it until it goes; runs in a thread of its own.
   void Serve();
@@ -109,6 +109,7 @@ class Link {
   Socket socket_;
   LinkOwner& owner_;
   Segment segment_;
+  const std::chrono::milliseconds idle_;
   uint32_t capacity_ = 0;
 
   mutable std::mutex mutex_;

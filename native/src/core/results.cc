@@ -158,6 +158,13 @@ std::vector<uint64_t> CopyStringOffsets(const SlotView& slot, const TensorRecord
   if (!std::is_sorted(offsets.begin(), offsets.end()) || offsets.back() > data_size) {
     Reject(record, "string offsets that do not ascend within its " + std::to_string(data_size) + " bytes");
   }
+  for (size_t element = 0; element < count; ++element) {
+    const uint64_t length = offsets[element + 1] - offsets[element];
+    if (length > std::numeric_limits<uint32_t>::max()) {
+      throw Failure(Code::kUnsupported, "a string of " + std::to_string(length) + " bytes in output " +
+                                            std::to_string(record.tensor) + "; they have to be shorter than 4 GiB");
+    }
+  }
   return offsets;
 }
 

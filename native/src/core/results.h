@@ -63,7 +63,7 @@ uint32_t ElementSize(uint32_t datatype);
 uint64_t ElementCount(std::span<const int64_t> dims);
 
 // Offsets of elements [first, first + count] of a BYTES tensor, copied out and checked: none lies beyond the data, none
-// before its predecessor. Throws ProtocolError.
+// before its predecessor. Throws ProtocolError, and Failure for strings that are longer than Triton can say.
 std::vector<uint64_t> CopyStringOffsets(const SlotView& slot, const TensorRecord& record, uint64_t first,
                                         uint64_t count);
 

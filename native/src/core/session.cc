@@ -24,9 +24,9 @@ Session::Session(Options options)
 
 Session::~Session() {
   Stop();
+  unlink(options_.socket_path.c_str());  // while it is ours: once nobody listens, the next session may take the path
   listener_.Shutdown();
   acceptor_.join();
-  unlink(options_.socket_path.c_str());
   Stop();  // who came in between
   // Links report to this object until their threads end, so their list stays as it is meanwhile.
   for (const auto& connection : connections_) {
@@ -68,11 +68,11 @@ void Session::AcceptLoop() {
 
 void Session::Admit(Socket socket) {
   auto connection = std::make_unique<Connection>();
-  connection->link = std::make_shared<Link>(std::move(socket), options_.memory_limit, *this);
-  Connection& admitted = *connection;
+  connection->link = std::make_shared<Link>(std::move(socket), options_.memory_limit, options_.idle, *this);
   const std::unique_lock lock(mutex_);
+  connections_.reserve(connections_.size() + 1);
+  connection->thread = std::thread(&Session::ServeLink, this, std::ref(*connection));
   connections_.push_back(std::move(connection));
-  admitted.thread = std::thread(&Session::ServeLink, this, std::ref(admitted));
 }
 
 void Session::ServeLink(Connection& connection) {
@@ -129,10 +129,19 @@ void Session::Released(Link& link) {
 
 void Session::WaitForWorkers(uint32_t count, std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
-  if (!changed_.wait_for(lock, timeout, [&] { return attached_ >= count; })) {
-    throw Failure(Code::kUnavailable, std::to_string(attached_) + " of " + std::to_string(count) +
-                                          " workers attached within " + std::to_string(timeout.count()) + " ms");
+  const bool in_time =
+      changed_.wait_for(lock, timeout, [&] { return attached_ >= count || given_up_ || stopping_; });
+  if (attached_ < count) {
+    const std::string when = in_time ? "before loading was given up" : "within " + std::to_string(timeout.count()) + " ms";
+    throw Failure(Code::kUnavailable,
+                  std::to_string(attached_) + " of " + std::to_string(count) + " workers attached " + when);
   }
+}
+
+void Session::GiveUpWaiting() {
+  const std::unique_lock lock(mutex_);
+  given_up_ = true;
+  changed_.notify_all();
 }
 
 Permit Session::TakeFree() {
@@ -182,9 +191,18 @@ uint32_t Session::FreePlaces() const {
   return places;
 }
 
+uint32_t Session::InFlight() const {
+  uint32_t batches = 0;
+  for (const auto& connection : connections_) {
+    batches += connection->attached ? connection->link->in_flight : 0;
+  }
+  return batches;
+}
+
 Claim Session::AwaitFree() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return FreePlaces() > claims_ || attached_ == 0 || stopping_; });
+  // With nothing in flight, no place would ever become free: then there are more claims than places.
+  changed_.wait(lock, [&] { return FreePlaces() > claims_ || InFlight() == 0 || stopping_; });
   ++claims_;
   return Claim(this);
 }

@@ -46,6 +46,7 @@ class Session final : public LinkOwner {
     std::string socket_path;
     uint64_t memory_limit = 0;                // bytes, per worker
     std::chrono::milliseconds grace{5000};    // how long requests wait when there is no worker
+    std::chrono::milliseconds idle{5000};     // how long memory lies idle before it goes back to the system
     std::function<void(const std::string&)> log = [](const std::string&) {};
   };
 
@@ -55,14 +56,15 @@ class Session final : public LinkOwner {
   // Lets go of all workers and takes no others: what they hold and what waits for them fails.
   void Stop();
 
-  // Throws Failure when fewer than `count` workers are there in time.
+  // Throws Failure when fewer than `count` workers are there in time, or somebody gives up waiting.
   void WaitForWorkers(uint32_t count, std::chrono::milliseconds timeout);
+  void GiveUpWaiting();
 
   // Turns a claim, if there is one, into a permit: waits for a worker that is free. Throws Failure when there has been none
   // at all for the grace period.
   Permit Acquire(Claim& claim);
 
-  // Waits until a worker is free that no other claim counts on, or until there are no workers. A claim keeps no one else
+  // Waits until a worker is free that no other claim counts on, or until nothing is in flight. A claim keeps no one else
   // from taking the worker: whoever has a batch goes before those who only expect one.
   Claim AwaitFree();
 
@@ -88,6 +90,7 @@ class Session final : public LinkOwner {
   Connection* Find(const Link& link);
   Permit TakeFree();
   uint32_t FreePlaces() const;
+  uint32_t InFlight() const;
 
   const Options options_;
   Socket listener_;
@@ -98,6 +101,7 @@ class Session final : public LinkOwner {
   uint32_t claims_ = 0;                                   // guarded by mutex_
   std::chrono::steady_clock::time_point alone_since_;     // guarded by mutex_
   bool stopping_ = false;                                 // guarded by mutex_
+  bool given_up_ = false;                                 // guarded by mutex_
   std::thread acceptor_;  // last: it uses all of the above
 };
 

@@ -34,8 +34,13 @@ Socket Socket::Listen(const std::string& path) {
   if (!listener) {
     throw SystemFailure("creating a socket");
   }
+  const auto* place = reinterpret_cast<const sockaddr*>(&address);
+  const Socket visitor(UniqueFd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
+  if (connect(visitor.get(), place, sizeof(address)) == 0 || errno == EAGAIN) {
+    throw Failure(Code::kAlreadyExists, "\"" + path + "\" is in use: what it is for is loaded already");
+  }
   unlink(path.c_str());
-  if (bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+  if (bind(listener.get(), place, sizeof(address)) != 0 ||
       chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0 || listen(listener.get(), SOMAXCONN) != 0) {
     throw SystemFailure("listening on \"" + path + "\"");
   }

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arrays that functions keep, change, give back and hand to other processes: nobody else ever notices."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from tritonclient.utils import InferenceServerException
+
+from pytriton.decorators import batch
+from tests.helpers.clients import ask, ask_later, pick
+from tests.helpers.gate import Gate, plugged, wait_for_queue
+from tests.helpers.server import Server
+from tests.helpers.vectors import answer, echo, vector_model
+
+Array = npt.NDArray[Any]
+MEGABYTE = 1 << 20
+
+
+def row(value: float, size: int = 4) -> dict[str, Array]:
+    return {"INPUT_1": np.full((1, size), value, np.float32)}
+
+
+def big_row(value: float) -> dict[str, Array]:
+    return row(value, MEGABYTE // 4)
+
+
+# --- kept -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["requests", "batch"])
+def test_kept_inputs_keep_their_values(whole: bool, serve: Callable[..., Server]) -> None:
+    kept: list[Array] = []
+
+    def keep(requests: list[Any]) -> list[Any]:
+        kept.extend(request["INPUT_1"] for request in requests)
+        return [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
+
+    @batch
+    def keep_batch(**inputs: Any) -> list[Any]:
+        kept.extend(inputs.values())
+        return list(inputs.values())
+
+    server = serve(vector_model("m", keep_batch if whole else keep))
+    for value in range(50):
+        assert ask(server, "m", row(value)).outputs["OUTPUT_1"][0, 0] == value
+    big = [ask_later(server, "m", big_row(value)) for value in range(50, 60)]
+    pick(big, "OUTPUT_1")
+    assert sorted(value for array in kept for value in array[:, 0]) == list(range(60))
+    assert all((array == array[:, :1]).all() for array in kept)
+    server.triton.stop()
+    # Even when there is no server any more.
+    assert sorted(value for array in kept for value in array[:, 0]) == list(range(60))
+    kept.clear()
+
+
+def test_kept_results_may_be_changed(serve: Callable[..., Server]) -> None:
+    result = np.zeros((1, MEGABYTE // 4), np.float32)
+
+    @batch
+    def reuse(INPUT_1: Array) -> list[Array]:
+        result[:] = INPUT_1
+        return [result]
+
+    server = serve(vector_model("m", reuse))
+    for value in range(20):
+        output = ask(server, "m", big_row(value)).outputs["OUTPUT_1"]
+        assert (output == value).all()
+
+
+def test_memory_limit(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytriton.server.repository.MEMORY_LIMIT_BYTES", 16 * MEGABYTE)
+    kept: list[Array] = []
+
+    @batch
+    def keep(INPUT_1: Array) -> list[Array]:
+        if INPUT_1[0, 0] > 0:
+            kept.append(INPUT_1)
+        return [INPUT_1[:, :1]]
+
+    server = serve(vector_model("m", keep), vector_model("other", echo))
+    values = list(range(1, 33))
+    refused = 0
+    for value in values:
+        try:
+            ask(server, "m", big_row(value))
+        except InferenceServerException as error:
+            refused += 1
+            assert error.status() == "StatusCode.UNAVAILABLE"
+            assert "no shared memory left for a batch" in error.message()
+            assert "whose arrays the function still keeps" in error.message()
+    assert 10 <= len(kept) <= 16
+    assert refused == len(values) - len(kept)
+    assert [array[0, -1] for array in kept] == values[: len(kept)]
+    assert answer(server, "other", 1) == [1]
+    kept.clear()
+    for _ in range(32):
+        assert ask(server, "m", big_row(-1)).outputs["OUTPUT_1"].tolist() == [[-1]]
+
+
+def test_batch_beyond_the_memory_limit(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytriton.server.repository.MEMORY_LIMIT_BYTES", MEGABYTE)
+
+    @batch
+    def swell(INPUT_1: Array) -> list[Array]:
+        return [np.repeat(INPUT_1, int(INPUT_1[0, 0]), axis=1)]
+
+    server = serve(vector_model("m", swell))
+    with pytest.raises(InferenceServerException, match=r"no shared memory left for a batch of 1\d+ bytes"):
+        ask(server, "m", big_row(1))
+    with pytest.raises(
+        InferenceServerException, match=r"the results need 1\d+ bytes of shared memory; the limit"
+    ):
+        ask(server, "m", row(1 << 16))
+    assert ask(server, "m", row(3)).outputs["OUTPUT_1"].shape == (1, 12)
+    assert server.triton.is_alive()
+
+
+# --- changed ----------------------------------------------------------------------------------------------
+
+
+def test_inputs_changed_in_place(serve: Callable[..., Server]) -> None:
+    def negate(requests: list[Any]) -> list[Any]:
+        for request in requests:
+            request["INPUT_1"] *= -1
+        return [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
+
+    @batch
+    def negate_batch(INPUT_1: Array) -> list[Array]:
+        return [np.negative(INPUT_1, out=INPUT_1)]
+
+    server = serve(vector_model("m", negate), vector_model("batched", negate_batch))
+    for make in (row, big_row):
+        for name in ("m", "batched"):
+            for value in range(5):
+                assert (ask(server, name, make(value)).outputs["OUTPUT_1"] == -value).all()
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda array: array,
+        lambda array: array[:, ::-1],
+        lambda array: array[:, 1:],
+        lambda array: array[:, ::2],
+        lambda array: array.T.copy().T,
+        lambda array: np.asfortranarray(array),
+        lambda array: np.broadcast_to(array[:, :1], array.shape),
+        lambda array: array.astype(">f4"),
+        lambda array: np.ma.masked_array(array),
+        lambda array: np.require(array, requirements="O"),
+    ],
+)
+def test_views_of_inputs(view: Callable[[Array], Array], serve: Callable[..., Server]) -> None:
+    gate = Gate()
+
+    @batch
+    def give_back(INPUT_1: Array) -> list[Array]:
+        gate.pass_through()
+        return [view(INPUT_1)]
+
+    server = serve(vector_model("m", give_back))
+    array = np.arange(MEGABYTE // 4, dtype=np.float32)
+    for size in (4, MEGABYTE // 4):
+        inputs = [array[None, :size] + value for value in range(4)]
+        with plugged(server, "m", gate, row(0)):
+            futures = [ask_later(server, "m", {"INPUT_1": given}) for given in inputs]
+            wait_for_queue(server, "m", 4)
+        for given, output in zip(inputs, pick(futures, "OUTPUT_1"), strict=True):
+            np.testing.assert_array_equal(output, np.asarray(view(given)))
+
+
+def test_swapped_outputs_of_one_batch(serve: Callable[..., Server]) -> None:
+    gate = Gate()
+
+    def swap(requests: list[Any]) -> list[Any]:
+        gate.pass_through()
+        arrays = [request["INPUT_1"] for request in requests]
+        return [{"OUTPUT_1": array} for array in reversed(arrays)]
+
+    server = serve(vector_model("m", swap))
+    with plugged(server, "m", gate, row(0)):
+        futures = [ask_later(server, "m", big_row(value)) for value in range(4)]
+        wait_for_queue(server, "m", 4)
+    outputs = pick(futures, "OUTPUT_1")
+    assert sorted(output[0, 0] for output in outputs) == [0, 1, 2, 3]
+    assert all((output == output[0, 0]).all() for output in outputs)
+
+
+# --- handed to other processes ----------------------------------------------------------------------------
+
+
+def test_function_that_forks(serve: Callable[..., Server]) -> None:
+    def fork(requests: list[Any]) -> list[Any]:
+        child = os.fork()
+        if child == 0:
+            os._exit(int(requests[0]["INPUT_1"][0, 0]))
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return [{"OUTPUT_1": request["INPUT_1"] + status} for request in requests]
+
+    server = serve(vector_model("m", fork))
+    for value in range(5):
+        assert answer(server, "m", value) == [2 * value]
+
+
+def test_child_that_comes_out_of_the_function(serve: Callable[..., Server]) -> None:
+    def fork(requests: list[Any]) -> list[Any]:
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+        # The child's answer goes nowhere, and it ends like any program whose main thread ends.
+        return [{"OUTPUT_1": request["INPUT_1"] * (2 if child else 3)} for request in requests]
+
+    server = serve(vector_model("m", fork))
+    for value in range(3):
+        assert answer(server, "m", value) == [2 * value]
+    assert server.triton.is_alive()
+
+
+def test_child_that_changes_the_inputs(serve: Callable[..., Server]) -> None:
+    def double(array: Array) -> None:
+        array *= 2
+
+    def run(requests: list[Any]) -> list[Any]:
+        for request in requests:
+            process = multiprocessing.get_context("fork").Process(target=double, args=(request["INPUT_1"],))
+            process.start()
+            process.join()
+        return [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
+
+    server = serve(vector_model("m", run))
+    for value in range(3):
+        assert answer(server, "m", value) == [2 * value]  # shared memory is shared
+
+
+def test_function_that_runs_a_program(serve: Callable[..., Server]) -> None:
+    def run(requests: list[Any]) -> list[Any]:
+        program = "import os, sys; sys.stdout.write(' '.join(os.listdir('/proc/self/fd')))"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+        assert len(done.stdout.split()) <= 4  # none of ours
+        return [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
+
+    server = serve(vector_model("m", run))
+    assert answer(server, "m", 1) == [1]
+
+
+def test_arrays_that_go_in_another_thread(serve: Callable[..., Server]) -> None:
+    threads: list[threading.Thread] = []
+
+    def keep_for_a_while(requests: list[Any]) -> list[Any]:
+        released = threading.Event()
+        arrays = [request["INPUT_1"] for request in requests]
+        thread = threading.Thread(target=lambda held: released.wait(5) and held.clear(), args=(arrays,))
+        thread.start()
+        threads.append(thread)
+        released.set()
+        return [{"OUTPUT_1": array + 1} for array in list(arrays)]
+
+    server = serve(vector_model("m", keep_for_a_while))
+    for value in range(200):
+        assert answer(server, "m", value) == [value + 1]
+    for thread in threads:
+        thread.join()
+    gc.collect()
