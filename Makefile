@@ -12,6 +12,8 @@ NATIVE := pyproject.toml CMakeLists.txt $(shell find cmake native -type f -not -
 SOURCES := $(NATIVE) README.md LICENSE $(shell find pytriton -name '*.py')
 CXX_SOURCES = $(shell find native benchmarks -path '*/.cache' -prune -o \( -name '*.cc' -o -name '*.h' \) -print 2>/dev/null)
 EXISTING = $(wildcard $(1))
+# Built by test-native; the contract tests ask it for the layout of shared memory.
+LAYOUT_DUMP = $(CURDIR)/build/native-address/native/tests/layout_dump
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -64,13 +66,14 @@ dist/.built: $(SOURCES) scripts/build_wheel.py | $(VENV)/.tools
 	$(BIN)/python scripts/build_wheel.py
 	@touch $@
 
-bench: $(VENV)/.editable ## run the benchmarks (BENCH_ARGS=--quick)
+bench: $(VENV)/.plain ## run the benchmarks (BENCH_ARGS=--quick)
 	scripts/debian-deps.sh bench
+	$(PIP) install --quiet --group bench
 	PATH="$(CURDIR)/$(BIN):$$PATH" python -m benchmarks run $(BENCH_ARGS)
 
 # --- checks -----------------------------------------------------------------------------------------------------------
 
-test: deps lint typecheck test-unit test-native fuzz test-integration test-packaging test-torch test-interpreters ## every check there is
+test: deps lint typecheck test-native test-unit fuzz test-integration test-packaging test-torch test-interpreters ## every check there is
 
 lint: $(VENV)/.tools ## ruff and clang-format, changing nothing
 	$(BIN)/ruff check .
@@ -86,7 +89,7 @@ typecheck: $(VENV)/.tools ## mypy --strict
 	$(BIN)/mypy
 
 test-unit: $(VENV)/.editable ## unit and contract tests
-	$(PYTEST) $(call EXISTING,tests/unit tests/contract tests/typing)
+	PYTRITON_LAYOUT_DUMP="$(wildcard $(LAYOUT_DUMP))" $(PYTEST) $(call EXISTING,tests/unit tests/contract tests/typing)
 
 test-native: $(VENV)/.tools deps ## native unit tests under ASan+UBSan, then under TSan
 	set -e; for sanitize in "address;undefined" thread; do \

@@ -38,6 +38,7 @@ collect() {
       ;;
     bench)
       command -v wrk >/dev/null || need wrk
+      command -v cmake >/dev/null || need cmake
       ldconfig -p 2>/dev/null | grep -q 'libb64\.so\.0d' || need libb64-0d
       ;;
     *)

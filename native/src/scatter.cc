@@ -56,9 +56,12 @@ uint64_t CopyOutput(Response& response, const Binding::Tensor& output, const Ten
 }
 
 Failure ToFailure(const ErrorRecord& error, const SlotView& slot) {
-  const auto* text = reinterpret_cast<const char*>(slot.base + error.offset);
   const auto code = error.code <= static_cast<uint32_t>(Code::kCancelled) ? static_cast<Code>(error.code) : Code::kUnknown;
-  return Failure(code, error.length == 0 ? "the function failed" : std::string(text, std::min(error.length, kMaxErrorText)));
+  if (error.length == 0) {
+    return Failure(code, "the function failed");
+  }
+  const auto* text = reinterpret_cast<const char*>(slot.base + error.offset);
+  return Failure(code, std::string(text, std::min(error.length, kMaxErrorText)));
 }
 
 }  // namespace

@@ -149,6 +149,14 @@ TEST_CASE("an error for all, without words, and of a code that does not exist") 
   }
 }
 
+TEST_CASE("an error without words may lie anywhere") {
+  Scattering scattering;
+  ResultWriter results = ResultWriter().AddError(kAllRequests, 1, "");
+  results.errors[0].record.offset = ~uint64_t{0} - (uint64_t{1} << 40);
+  scattering.Run(results);
+  CHECK(scattering.outcomes[0]->message == "the function failed");
+}
+
 TEST_CASE("an error of megabytes is told in short") {
   Scattering scattering;
   scattering.Run(ResultWriter().AddError(kAllRequests, 1, std::string(40'000, 'x')));

@@ -31,9 +31,11 @@ FLOATS: Final = Tensor(dtype=np.float32, shape=(-1,))
 TIMEOUT_S: Final = 20.0
 
 
-def vector_model(name: str, function: Any, *, batching: bool = True, **options: Any) -> Model:
-    """A model of up to 16 rows."""
-    config = ModelConfig(batching=batching, max_batch_size=16)
+def vector_model(
+    name: str, function: Any, *, batching: bool = True, max_batch_size: int = 16, **options: Any
+) -> Model:
+    """A model with dynamic batches."""
+    config = ModelConfig(batching=batching, max_batch_size=max_batch_size)
     return Model(name, function, [FLOATS], [FLOATS], config, **options)
 
 

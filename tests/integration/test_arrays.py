@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import multiprocessing
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ from tritonclient.utils import InferenceServerException
 from pytriton.decorators import batch
 from tests.helpers.clients import ask, ask_later, pick
 from tests.helpers.gate import Gate, plugged, wait_for_queue
-from tests.helpers.server import Server
-from tests.helpers.vectors import answer, echo, vector_model
+from tests.helpers.server import Server, running
+from tests.helpers.vectors import TIMEOUT_S, answer, echo, vector_model
 
 Array = npt.NDArray[Any]
 MEGABYTE = 1 << 20
@@ -64,6 +65,98 @@ def test_kept_inputs_keep_their_values(whole: bool, serve: Callable[..., Server]
     kept.clear()
 
 
+def keep_in_exception(array: Array) -> BaseException:
+    def fail(held: Array) -> None:
+        raise ValueError(held)
+
+    try:
+        fail(array)
+    except ValueError as error:
+        return error
+
+
+HOLDERS: dict[str, tuple[Callable[[Array], Any], Callable[[Any], Array]]] = {
+    "view": (lambda array: array[:, ::2], lambda held: held),
+    "row": (lambda array: array[0], lambda held: held),
+    "other dtype": (lambda array: array.view(np.uint8), lambda held: held.view(np.float32)),
+    "memoryview": (memoryview, np.asarray),
+    "buffer": (lambda array: np.frombuffer(array, np.float32), lambda held: held),
+    "ctypes": (np.ctypeslib.as_ctypes, np.ctypeslib.as_array),
+    "dlpack": (np.from_dlpack, lambda held: held),
+    "iterator": (lambda array: array.flat, lambda held: held.base),
+    "closure": (lambda array: lambda: array, lambda held: held()),
+    "exception": (keep_in_exception, lambda held: held.args[0]),
+    "cycle": (lambda array: (cycle := [array], cycle.append(cycle))[0], lambda held: held[0]),
+    "strided": (lambda array: np.lib.stride_tricks.as_strided(array, (4,), (4,)), lambda held: held),
+}
+
+
+@pytest.mark.parametrize("how", HOLDERS)
+@pytest.mark.parametrize("batched", [False, True], ids=["requests", "batch"])
+def test_kept_in_other_forms(how: str, batched: bool, holders: Server) -> None:
+    _, look = HOLDERS[how]
+    name = f"{how}.{batched}".replace(" ", "_")
+    KEPT[name] = []
+    for value in range(20):
+        assert ask(holders, name, row(value)).outputs["OUTPUT_1"][0, 0] == value
+    held = KEPT.pop(name)
+    assert [np.unique(look(each)).tolist() for each in held] == [[value] for value in range(20)]
+
+
+KEPT: dict[str, list[Any]] = {}
+
+
+def keeper(name: str, hold: Callable[[Array], Any], *, batched: bool) -> Callable[..., Any]:
+    def keep(requests: list[Any]) -> list[Any]:
+        KEPT[name] += [hold(request["INPUT_1"]) for request in requests]
+        return [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
+
+    @batch
+    def keep_batch(INPUT_1: Array) -> list[Array]:
+        KEPT[name].append(hold(INPUT_1))
+        return [INPUT_1]
+
+    return keep_batch if batched else keep
+
+
+@pytest.fixture(scope="module")
+def holders(module_leaves_nothing: None) -> Iterator[Server]:
+    models = []
+    for how, (hold, _) in HOLDERS.items():
+        for batched in (False, True):
+            name = f"{how}.{batched}".replace(" ", "_")
+            models.append(vector_model(name, keeper(name, hold, batched=batched)))
+    with running(*models) as server:
+        yield server
+
+
+def test_kept_by_a_task(serve: Callable[..., Server]) -> None:
+    seen: list[float] = []
+    done = threading.Event()
+
+    async def look_later(array: Array) -> None:
+        while len(seen) < 10:
+            await asyncio.sleep(0)
+            if array[0, 0] not in seen:
+                seen.append(array[0, 0])
+                break
+        if len(seen) == 10:
+            done.set()
+
+    @batch
+    async def start_task(INPUT_1: Array) -> list[Array]:
+        task = asyncio.create_task(look_later(INPUT_1))
+        tasks.append(task)
+        return [INPUT_1]
+
+    tasks: list[Any] = []
+    server = serve(vector_model("m", start_task))
+    for value in range(12):
+        ask(server, "m", row(value))
+    assert done.wait(TIMEOUT_S)
+    assert sorted(seen) == list(range(10))
+
+
 def test_kept_results_may_be_changed(serve: Callable[..., Server]) -> None:
     result = np.zeros((1, MEGABYTE // 4), np.float32)
 
@@ -88,20 +181,16 @@ def test_memory_limit(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPa
             kept.append(INPUT_1)
         return [INPUT_1[:, :1]]
 
-    server = serve(vector_model("m", keep), vector_model("other", echo))
+    server = serve(vector_model("m", keep, max_batch_size=1), vector_model("other", echo))
     values = list(range(1, 33))
-    refused = 0
-    for value in values:
-        try:
-            ask(server, "m", big_row(value))
-        except InferenceServerException as error:
-            refused += 1
-            assert error.status() == "StatusCode.UNAVAILABLE"
-            assert "no shared memory left for a batch" in error.message()
-            assert "whose arrays the function still keeps" in error.message()
+    futures = [ask_later(server, "m", big_row(value)) for value in values]
+    errors = [error for future in futures if (error := future.exception(TIMEOUT_S)) is not None]
     assert 10 <= len(kept) <= 16
-    assert refused == len(values) - len(kept)
-    assert [array[0, -1] for array in kept] == values[: len(kept)]
+    assert len(errors) == len(values) - len(kept)
+    for error in errors:
+        assert "[StatusCode.UNAVAILABLE] no shared memory left for a batch" in str(error)
+        assert "whose arrays the function still keeps" in str(error)
+    assert all((array == array[0, 0]).all() for array in kept)
     assert answer(server, "other", 1) == [1]
     kept.clear()
     for _ in range(32):
