@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What Triton calls. Nothing but the passage between its handles and our objects, and between its errors and our exceptions.
+// What Triton calls. Nothing but the passage between its handles and our objects, and between its errors and
+// our exceptions.
 #include <fcntl.h>
 
 #include <cstdlib>
@@ -60,8 +61,8 @@ void CheckApiVersion() {
   if (major != kRequiredApiMajor || minor < kRequiredApiMinor) {
     throw Failure(Code::kUnsupported, "this server has backend API " + std::to_string(major) + "." +
                                           std::to_string(minor) + ", pytriton needs " +
-                                          std::to_string(kRequiredApiMajor) + "." + std::to_string(kRequiredApiMinor) +
-                                          " or a later minor version");
+                                          std::to_string(kRequiredApiMajor) + "." +
+                                          std::to_string(kRequiredApiMinor) + " or a later minor version");
   }
 }
 
@@ -157,7 +158,8 @@ TRITONSERVER_Error* TRITONBACKEND_ModelInstanceFinalize(TRITONBACKEND_ModelInsta
 }
 
 TRITONSERVER_Error* TRITONBACKEND_ModelInstanceExecute(TRITONBACKEND_ModelInstance* handle,
-                                                       TRITONBACKEND_Request** requests, uint32_t request_count) {
+                                                       TRITONBACKEND_Request** requests,
+                                                       uint32_t request_count) {
   return Guard([&] {
     Instance* const instance = InstanceOf(handle);
     if (instance == nullptr) {

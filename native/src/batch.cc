@@ -13,12 +13,14 @@ namespace {
 
 // CLOCK_MONOTONIC, as Triton's statistics and the workers have it.
 uint64_t Now() {
-  return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
+  return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch() /
+                               std::chrono::nanoseconds(1));
 }
 
 }  // namespace
 
-Batch::Batch(Model& model, TRITONBACKEND_ModelInstance* instance, std::span<TRITONBACKEND_Request* const> requests)
+Batch::Batch(Model& model, TRITONBACKEND_ModelInstance* instance,
+             std::span<TRITONBACKEND_Request* const> requests)
     : model_(model),
       instance_(instance),
       exec_start_ns_(Now()),
@@ -29,7 +31,9 @@ Batch::Batch(Model& model, TRITONBACKEND_ModelInstance* instance, std::span<TRIT
   }
 }
 
-Batch::~Batch() { Report(); }
+Batch::~Batch() {
+  Report();
+}
 
 std::vector<BatchRequest> Batch::Own(std::span<TRITONBACKEND_Request* const> requests) {
   std::vector<BatchRequest> owned;
@@ -40,7 +44,9 @@ std::vector<BatchRequest> Batch::Own(std::span<TRITONBACKEND_Request* const> req
   return owned;
 }
 
-uint64_t Batch::BlockSize() const { return gather_.BlockSize(model_.ExpectedResultBytes(rows_)); }
+uint64_t Batch::BlockSize() const {
+  return gather_.BlockSize(model_.ExpectedResultBytes(rows_));
+}
 
 void Batch::CopyInputs(const Link::Reservation& reservation) {
   const uint64_t copied = gather_.CopyInputs(reservation.base, reservation.block);
@@ -86,12 +92,12 @@ void Batch::Report() noexcept {
   bool succeeded = false;
   for (const BatchRequest& request : requests_) {
     succeeded = succeeded || request.handle.succeeded();
-    Ignore(TRITONBACKEND_ModelInstanceReportStatistics(instance_, request.handle.get(), request.handle.succeeded(),
-                                                       exec_start_ns_, start, stop, end));
+    Ignore(TRITONBACKEND_ModelInstanceReportStatistics(
+        instance_, request.handle.get(), request.handle.succeeded(), exec_start_ns_, start, stop, end));
   }
   if (succeeded) {
-    Ignore(TRITONBACKEND_ModelInstanceReportBatchStatistics(instance_, std::max<uint64_t>(rows_, 1), exec_start_ns_,
-                                                            start, stop, end));
+    Ignore(TRITONBACKEND_ModelInstanceReportBatchStatistics(instance_, std::max<uint64_t>(rows_, 1),
+                                                            exec_start_ns_, start, stop, end));
   }
 }
 

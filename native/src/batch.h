@@ -14,7 +14,8 @@ namespace pytriton {
 // The requests that Triton gave an instance to run together, from then until each is answered and given back.
 class Batch final : public Task {
  public:
-  Batch(Model& model, TRITONBACKEND_ModelInstance* instance, std::span<TRITONBACKEND_Request* const> requests);
+  Batch(Model& model, TRITONBACKEND_ModelInstance* instance,
+        std::span<TRITONBACKEND_Request* const> requests);
   ~Batch() override;
 
   // Whether every request turned out to be unfit.

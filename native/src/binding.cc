@@ -80,7 +80,8 @@ Binding Binding::Read(const std::string& path) {
   std::ifstream file(path);
   std::string line;
   if (!std::getline(file, line) || line != "pytriton-binding 1") {
-    throw Failure(Code::kInvalidArgument, "\"" + path + "\" is not a binding of this pytriton: its first line is \"" +
+    throw Failure(Code::kInvalidArgument, "\"" + path +
+                                              "\" is not a binding of this pytriton: its first line is \"" +
                                               line + "\", expected \"pytriton-binding 1\"");
   }
   Binding binding;

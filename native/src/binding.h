@@ -8,8 +8,8 @@
 
 namespace pytriton {
 
-// What the backend has to know of a model version beyond Triton's own configuration; the app writes it beside that
-// (pytriton/server/repository.py), one value a line.
+// What the backend has to know of a model version beyond Triton's own configuration; the app writes it beside
+// that (pytriton/server/repository.py), one value a line.
 struct Binding {
   struct Tensor {
     std::string name;

@@ -28,13 +28,15 @@ namespace {
 enum Op : uint32_t { kLoad = 1, kUnload = 2, kCounters = 3 };
 constexpr int32_t kDone = -1;
 constexpr size_t kMaxText = 32 * 1024;
-// How long the server may take, once the app is gone, to answer its clients, to send the answers off, and to end.
+// How long the server may take, once the app is gone, to answer its clients, to send the answers off, and to
+// end.
 constexpr std::chrono::milliseconds kAnswerTimeout{500};
 constexpr int kSendMs = 50;
 constexpr int kEndTimeoutMs = 1000;
 
-// A descriptor that becomes readable when the app ends. The socket alone does not tell when a child that the app forked
-// keeps the other end open. None on kernels without pidfd_open, or when the app is not our parent any more.
+// A descriptor that becomes readable when the app ends. The socket alone does not tell when a child that the
+// app forked keeps the other end open. None on kernels without pidfd_open, or when the app is not our parent
+// any more.
 UniqueFd WatchApp() {
   const char* pid = std::getenv("PYTRITON_APP_PID");
   if (pid == nullptr || std::atoi(pid) != getppid()) {
@@ -43,7 +45,8 @@ UniqueFd WatchApp() {
   return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, getppid(), 0)));
 }
 
-// Removes what the app can no longer remove. Each line of the variable names a directory that the app made for this server.
+// Removes what the app can no longer remove. Each line of the variable names a directory that the app made
+// for this server.
 void RemoveWorkspace() {
   const char* workspace = std::getenv("PYTRITON_WORKSPACE");
   std::istringstream lines(workspace == nullptr ? "" : workspace);
@@ -89,13 +92,15 @@ void Control::Serve() {
       continue;
     }
     std::memcpy(head, packet.data(), sizeof(head));
-    Start(head[0], head[1], std::string(reinterpret_cast<const char*>(packet.data()) + sizeof(head), size - sizeof(head)));
+    Start(head[0], head[1],
+          std::string(reinterpret_cast<const char*>(packet.data()) + sizeof(head), size - sizeof(head)));
   }
 }
 
 bool Control::WaitForPacket(int app_descriptor) const {
   // Negative descriptors are passed over by poll.
-  pollfd descriptors[] = {{stop_event_.get(), POLLIN, 0}, {socket_.get(), POLLIN, 0}, {app_descriptor, POLLIN, 0}};
+  pollfd descriptors[] = {
+      {stop_event_.get(), POLLIN, 0}, {socket_.get(), POLLIN, 0}, {app_descriptor, POLLIN, 0}};
   while (poll(descriptors, std::size(descriptors), -1) < 0 && errno == EINTR) {
   }
   if (descriptors[0].revents != 0) {
@@ -126,7 +131,8 @@ void Control::Start(uint32_t op, uint32_t id, std::string model) {
     command.thread = std::thread(execute);
   } catch (const std::system_error& error) {
     commands_.pop_back();
-    Reply(id, static_cast<int32_t>(Code::kUnavailable), std::string("no thread for the command: ") + error.what());
+    Reply(id, static_cast<int32_t>(Code::kUnavailable),
+          std::string("no thread for the command: ") + error.what());
   }
 }
 
@@ -175,7 +181,8 @@ void Control::JoinDone() {
 
 void Control::EndServer() {
   Log(TRITONSERVER_LOG_WARN, "the application has ended; ending the server");
-  // Nobody will execute what is outstanding. In threads, because a model that is loading keeps others from unloading.
+  // Nobody will execute what is outstanding. In threads, because a model that is loading keeps others from
+  // unloading.
   for (const std::string& name : models_.StopAll()) {
     Start(kUnload, 0, name);
   }
@@ -186,7 +193,8 @@ void Control::EndServer() {
   poll(&stopped, 1, kSendMs);
   kill(getpid(), SIGTERM);
   poll(&stopped, 1, kEndTimeoutMs);
-  // Backends go last. Then there is only the metrics thread to wait for, which sleeps for as long as it was told to.
+  // Backends go last. Then there is only the metrics thread to wait for, which sleeps for as long as it was
+  // told to.
   _exit(EXIT_FAILURE);
 }
 

@@ -14,10 +14,11 @@
 
 namespace pytriton {
 
-// The app's line into the server it started: commands come over an inherited socket, and its end means that the app is gone,
-// which ends the server. pytriton/server/control.py is the other side.
+// The app's line into the server it started: commands come over an inherited socket, and its end means that
+// the app is gone, which ends the server. pytriton/server/control.py is the other side.
 //
-//   command  u32 op, u32 id, model name        reply  u32 id, i32 code (-1: done, else TRITONSERVER_Error_Code), text
+//   command  u32 op, u32 id, model name        reply  u32 id, i32 code (-1: done, else
+//   TRITONSERVER_Error_Code), text
 class Control {
  public:
   Control(Socket socket, TRITONSERVER_Server* server, ModelRegistry& models);

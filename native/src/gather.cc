@@ -14,6 +14,8 @@ namespace pytriton {
 
 namespace {
 
+constexpr uint64_t kMaxExtent = uint64_t{1} << 48;
+
 constexpr uint64_t AlignUp(uint64_t value) {
   return (value + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
 }
@@ -29,9 +31,11 @@ void AppendParameter(std::vector<std::byte>& bytes, TRITONBACKEND_Request* reque
   const void* value = nullptr;
   Check(TRITONBACKEND_RequestParameter(request, index, &key, &type, &value));
   if (type > TRITONSERVER_PARAMETER_DOUBLE) {
-    throw Failure(Code::kUnsupported, std::string("parameter \"") + key + "\" is no string, integer, bool or double");
+    throw Failure(Code::kUnsupported,
+                  std::string("parameter \"") + key + "\" is no string, integer, bool or double");
   }
-  const size_t value_size = type == TRITONSERVER_PARAMETER_STRING ? std::strlen(static_cast<const char*>(value))
+  const size_t value_size = type == TRITONSERVER_PARAMETER_STRING
+                                ? std::strlen(static_cast<const char*>(value))
                             : type == TRITONSERVER_PARAMETER_BOOL ? sizeof(bool)
                                                                   : sizeof(uint64_t);
   const uint32_t sizes[] = {static_cast<uint32_t>(std::strlen(key)), static_cast<uint32_t>(type),
@@ -45,7 +49,25 @@ Failure InvalidInput(const Input& input, const std::string& why) {
   return Failure(Code::kInvalidArgument, std::string("input \"") + input.name + "\" " + why);
 }
 
-// Throws unless the input is of the declared type, of a shape that fits a record, and as long as its shape needs.
+// Elements of an input. NumPy makes no array of more bytes than it can count, even if another dimension is 0,
+// and the rows of a batch are added up; so all but the zeros count here, and the limit leaves room.
+uint64_t CountElements(const Input& input) {
+  uint64_t elements = 1;
+  uint64_t extent = std::max<uint64_t>(ElementSize(input.datatype), sizeof(void*));
+  for (const int64_t dim : input.dims) {
+    const auto size = static_cast<uint64_t>(dim);
+    elements *= size;
+    if (dim < 0 || __builtin_mul_overflow(extent, std::max<uint64_t>(size, 1), &extent) ||
+        extent > kMaxExtent) {
+      throw InvalidInput(input, "has a dimension of " + std::to_string(dim) +
+                                    ", which makes a shape that no tensor can have");
+    }
+  }
+  return elements;
+}
+
+// Throws unless the input is of the declared type, of a shape that fits a record, and as long as its shape
+// needs.
 void CheckInput(const Input& input, const Binding::Tensor& declared) {
   if (input.datatype != declared.datatype) {
     throw InvalidInput(input, "is of another data type than the model declares");
@@ -57,12 +79,11 @@ void CheckInput(const Input& input, const Binding::Tensor& declared) {
   for (uint32_t buffer = 0; buffer < input.buffer_count; ++buffer) {
     input.Buffer(buffer);  // throws for memory that cannot be read here
   }
-  const uint64_t elements = ElementCount(input.dims);
-  uint64_t needed = 0;
+  const uint64_t elements = CountElements(input);
+  const uint64_t needed = elements * ElementSize(input.datatype);
   if (input.datatype == TRITONSERVER_TYPE_BYTES) {
     CheckStrings(input, elements);
-  } else if (__builtin_mul_overflow(elements, uint64_t{ElementSize(input.datatype)}, &needed) ||
-             input.byte_size != needed) {
+  } else if (input.byte_size != needed) {
     throw InvalidInput(input, "has " + std::to_string(input.byte_size) + " bytes where its shape needs " +
                                   std::to_string(needed));
   }
@@ -71,15 +92,16 @@ void CheckInput(const Input& input, const Binding::Tensor& declared) {
 // The rows of a request, of which all its inputs have the same.
 uint64_t RowsOf(const std::vector<std::pair<uint32_t, Input>>& inputs) {
   if (inputs.empty()) {
-    throw Failure(Code::kInvalidArgument,
-                  "a request without inputs has no batch size; send one, or bind the model with batching=False");
+    throw Failure(
+        Code::kInvalidArgument,
+        "a request without inputs has no batch size; send one, or bind the model with batching=False");
   }
   uint64_t rows = 0;
   for (const auto& [tensor, input] : inputs) {
     const auto own = static_cast<uint64_t>(input.dims.empty() ? 0 : input.dims[0]);
     if (&input != &inputs[0].second && own != rows) {
-      throw InvalidInput(input, "has " + std::to_string(own) + " rows where \"" + inputs[0].second.name + "\" has " +
-                                    std::to_string(rows));
+      throw InvalidInput(input, "has " + std::to_string(own) + " rows where \"" + inputs[0].second.name +
+                                    "\" has " + std::to_string(rows));
     }
     rows = own;
   }
@@ -141,8 +163,9 @@ std::vector<std::pair<uint32_t, Input>> Gather::ReadInputs(const BatchRequest& r
     TRITONBACKEND_Input* handle = nullptr;
     Check(TRITONBACKEND_RequestInputByIndex(request.handle.get(), index, &handle));
     Input input(handle);
-    const auto found = std::find_if(binding_.inputs.begin(), binding_.inputs.end(),
-                                    [&](const Binding::Tensor& declared) { return declared.name == input.name; });
+    const auto found =
+        std::find_if(binding_.inputs.begin(), binding_.inputs.end(),
+                     [&](const Binding::Tensor& declared) { return declared.name == input.name; });
     if (found == binding_.inputs.end()) {
       throw Failure(Code::kInvalidArgument, std::string("the model has no input \"") + input.name + "\"");
     }
@@ -165,12 +188,12 @@ std::span<const int64_t> Gather::EmptyBatch(std::span<const int64_t> dims) {
 
 // Triton only batches requests with equal inputs and shapes; here that is relied on, so it is checked.
 void Gather::CheckAlike(const std::vector<std::pair<uint32_t, Input>>& inputs) const {
-  const bool alike =
-      records_.empty() ||
-      (binding_.batching && inputs.size() == columns_.size() &&
-       std::equal(inputs.begin(), inputs.end(), columns_.begin(), [](const auto& input, const Column& column) {
-         return input.first == column.tensor && RowsAlike(input.second.dims, column.dims);
-       }));
+  const bool alike = records_.empty() || (binding_.batching && inputs.size() == columns_.size() &&
+                                          std::equal(inputs.begin(), inputs.end(), columns_.begin(),
+                                                     [](const auto& input, const Column& column) {
+                                                       return input.first == column.tensor &&
+                                                              RowsAlike(input.second.dims, column.dims);
+                                                     }));
   if (!alike) {
     throw Failure(Code::kInternal, "the request was batched with one of other inputs or shapes");
   }
@@ -231,7 +254,8 @@ void Gather::LayOut() {
 
 uint64_t Gather::BlockSize(uint64_t result_bytes) const {
   const uint64_t records = (records_.size() + 1) * binding_.outputs.size();
-  return free_offset_ + sizeof(ResultHeader) + records * (sizeof(TensorRecord) + kTensorAlignment) + result_bytes;
+  return free_offset_ + sizeof(ResultHeader) + records * (sizeof(TensorRecord) + kTensorAlignment) +
+         result_bytes;
 }
 
 uint64_t Gather::CopyInputs(std::byte* segment, const Block& block) const {

@@ -22,7 +22,8 @@ struct BatchRequest {
   std::vector<uint32_t> outputs;  // declared outputs it asks for
 };
 
-// Puts the requests of a batch into one block of shared memory: every input of all requests contiguous, in a single copy.
+// Puts the requests of a batch into one block of shared memory: every input of all requests contiguous, in a
+// single copy.
 class Gather {
  public:
   // Looks at all inputs. A request that cannot be part of the batch is failed and left out of `requests`.

@@ -36,8 +36,9 @@ struct Input {
     int64_t memory_type_id = 0;
     Check(TRITONBACKEND_InputBuffer(handle, index, &data, &size, &memory_type, &memory_type_id));
     if (memory_type == TRITONSERVER_MEMORY_GPU) {
-      throw Failure(Code::kUnsupported, std::string("input \"") + name +
-                                            "\" is in GPU memory; send it in the request or in system shared memory");
+      throw Failure(Code::kUnsupported,
+                    std::string("input \"") + name +
+                        "\" is in GPU memory; send it in the request or in system shared memory");
     }
     return {static_cast<const std::byte*>(data), size};
   }
@@ -56,28 +57,32 @@ class Response {
   }
 
   // Memory of `size` bytes that Triton sends as this output.
-  std::byte* AddOutput(const std::string& name, uint32_t datatype, std::span<const int64_t> dims, uint64_t size) {
+  std::byte* AddOutput(const std::string& name, uint32_t datatype, std::span<const int64_t> dims,
+                       uint64_t size) {
     TRITONBACKEND_Output* output = nullptr;
-    Check(TRITONBACKEND_ResponseOutput(handle_, &output, name.c_str(), static_cast<TRITONSERVER_DataType>(datatype),
-                                       dims.data(), static_cast<uint32_t>(dims.size())));
+    Check(TRITONBACKEND_ResponseOutput(handle_, &output, name.c_str(),
+                                       static_cast<TRITONSERVER_DataType>(datatype), dims.data(),
+                                       static_cast<uint32_t>(dims.size())));
     void* buffer = nullptr;
     TRITONSERVER_MemoryType memory_type = TRITONSERVER_MEMORY_CPU;
     int64_t memory_type_id = 0;
     Check(TRITONBACKEND_OutputBuffer(output, &buffer, size, &memory_type, &memory_type_id));
     if (memory_type == TRITONSERVER_MEMORY_GPU) {
-      throw Failure(Code::kUnsupported, "output \"" + name +
-                                            "\" is wanted in GPU memory; ask for it in the response or in system "
-                                            "shared memory");
+      throw Failure(Code::kUnsupported,
+                    "output \"" + name +
+                        "\" is wanted in GPU memory; ask for it in the response or in system "
+                        "shared memory");
     }
     return static_cast<std::byte*>(buffer);
   }
 
   void Send() {
-    Ignore(TRITONBACKEND_ResponseSend(std::exchange(handle_, nullptr), TRITONSERVER_RESPONSE_COMPLETE_FINAL, nullptr));
+    Ignore(TRITONBACKEND_ResponseSend(std::exchange(handle_, nullptr), TRITONSERVER_RESPONSE_COMPLETE_FINAL,
+                                      nullptr));
   }
 
-  // Triton's response cache takes an error for an answer without outputs (seen in 2.51) and gives that to the next who
-  // asks the same. An answer with an output that has no buffer it leaves alone.
+  // Triton's response cache takes an error for an answer without outputs (seen in 2.51) and gives that to the
+  // next who asks the same. An answer with an output that has no buffer it leaves alone.
   void KeepOutOfCache(TRITONBACKEND_Request* request) {
     uint32_t count = 0;
     Check(TRITONBACKEND_RequestOutputCount(request, &count));
@@ -92,7 +97,8 @@ class Response {
 
   void SendError(const Failure& failure) {
     TRITONSERVER_Error* error = MakeError(failure);
-    Ignore(TRITONBACKEND_ResponseSend(std::exchange(handle_, nullptr), TRITONSERVER_RESPONSE_COMPLETE_FINAL, error));
+    Ignore(TRITONBACKEND_ResponseSend(std::exchange(handle_, nullptr), TRITONSERVER_RESPONSE_COMPLETE_FINAL,
+                                      error));
     TRITONSERVER_ErrorDelete(error);
   }
 
@@ -105,7 +111,9 @@ class Request {
  public:
   explicit Request(TRITONBACKEND_Request* handle) : handle_(handle) {}
   Request(Request&& other) noexcept
-      : handle_(std::exchange(other.handle_, nullptr)), answered_(other.answered_), succeeded_(other.succeeded_) {}
+      : handle_(std::exchange(other.handle_, nullptr)),
+        answered_(other.answered_),
+        succeeded_(other.succeeded_) {}
   Request& operator=(Request&& other) noexcept {
     std::swap(handle_, other.handle_);
     std::swap(answered_, other.answered_);

@@ -10,8 +10,8 @@
 
 namespace pytriton {
 
-// What Triton schedules batches on. It passes each to a worker and comes back when some worker could take another one, so
-// that requests wait in Triton's queue, where they grow into batches, and not here.
+// What Triton schedules batches on. It passes each to a worker and comes back when some worker could take
+// another one, so that requests wait in Triton's queue, where they grow into batches, and not here.
 class Instance {
  public:
   Instance(Model& model, TRITONBACKEND_ModelInstance* handle) : model_(model), handle_(handle) {}

@@ -35,8 +35,8 @@ Share ShareOf(const TensorRecord& record, uint64_t first_row, uint64_t rows, boo
   return share;
 }
 
-uint64_t CopyOutput(Response& response, const Binding::Tensor& output, const TensorRecord& record, const Share& share,
-                    const SlotView& slot) {
+uint64_t CopyOutput(Response& response, const Binding::Tensor& output, const TensorRecord& record,
+                    const Share& share, const SlotView& slot) {
   const std::span<const int64_t> dims(share.dims.data(), record.rank);
   if (record.datatype != TRITONSERVER_TYPE_BYTES) {
     const uint64_t element = ElementSize(record.datatype);
@@ -49,14 +49,16 @@ uint64_t CopyOutput(Response& response, const Binding::Tensor& output, const Ten
   }
   const std::vector<uint64_t> offsets = CopyStringOffsets(slot, record, share.first, share.count);
   const uint64_t data_size = offsets.back() - offsets.front();
-  std::byte* const to = response.AddOutput(output.name, record.datatype, dims, share.count * kLengthPrefix + data_size);
+  std::byte* const to =
+      response.AddOutput(output.name, record.datatype, dims, share.count * kLengthPrefix + data_size);
   const uint64_t table_size = (ElementCount({record.dims, record.rank}) + 1) * sizeof(uint64_t);
   WriteStrings(offsets, slot.base + record.offset + table_size, to);
   return data_size;
 }
 
 Failure ToFailure(const ErrorRecord& error, const SlotView& slot) {
-  const auto code = error.code <= static_cast<uint32_t>(Code::kCancelled) ? static_cast<Code>(error.code) : Code::kUnknown;
+  const auto code =
+      error.code <= static_cast<uint32_t>(Code::kCancelled) ? static_cast<Code>(error.code) : Code::kUnknown;
   if (error.length == 0) {
     return Failure(code, "the function failed");
   }

@@ -10,9 +10,10 @@
 
 namespace pytriton {
 
-// Answers every request of a batch from the results in its slot: each requested output is copied once, straight into the
-// memory that Triton sends. A request that the function failed, or that Triton gives no memory for, gets its error.
-// Returns how many bytes were copied. Throws ProtocolError when the results are not what the model declares.
+// Answers every request of a batch from the results in its slot: each requested output is copied once,
+// straight into the memory that Triton sends. A request that the function failed, or that Triton gives no
+// memory for, gets its error. Returns how many bytes were copied. Throws ProtocolError when the results are
+// not what the model declares.
 uint64_t Scatter(const Binding& binding, const SlotView& slot, const ResultTable& results,
                  std::vector<BatchRequest>& requests);
 

@@ -21,14 +21,16 @@ void CheckStrings(const Input& input, uint64_t elements) {
     if (left < kLengthPrefix || !ReadLength(reader, length) || left - kLengthPrefix < length ||
         !reader.Read(nullptr, length)) {
       throw Failure(Code::kInvalidArgument, std::string("input \"") + input.name + "\": its " +
-                                                std::to_string(input.byte_size) + " bytes end within element " +
-                                                std::to_string(element) + " of " + std::to_string(elements));
+                                                std::to_string(input.byte_size) +
+                                                " bytes end within element " + std::to_string(element) +
+                                                " of " + std::to_string(elements));
     }
     left -= kLengthPrefix + length;
   }
   if (left > 0) {
-    throw Failure(Code::kInvalidArgument, std::string("input \"") + input.name + "\": " + std::to_string(left) +
-                                              " bytes follow its " + std::to_string(elements) + " elements");
+    throw Failure(Code::kInvalidArgument, std::string("input \"") + input.name +
+                                              "\": " + std::to_string(left) + " bytes follow its " +
+                                              std::to_string(elements) + " elements");
   }
 }
 

@@ -131,7 +131,8 @@ TEST_CASE("the lowest range that is long enough is taken") {
 }
 
 TEST_CASE("freed neighbours become one range, in any order") {
-  const std::vector<std::vector<size_t>> orders = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+  const std::vector<std::vector<size_t>> orders = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                                   {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
   for (const std::vector<size_t>& order : orders) {
     Allocator allocator(3 * kPage);
     const Block blocks[] = {*allocator.Allocate(1), *allocator.Allocate(1), *allocator.Allocate(1)};

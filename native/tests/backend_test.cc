@@ -150,7 +150,8 @@ TEST_CASE("the bootstrap model starts the control channel and takes no requests"
   Loaded loaded;
   const auto model = loaded.MakeModel("pytriton_bootstrap", "pytriton-binding 1\nkind bootstrap\n");
   SUBCASE("without a control channel") {
-    CHECK(Contains(TakeMessage(TRITONBACKEND_ModelInitialize(model.get())), "PYTRITON_CONTROL_FD is not set"));
+    CHECK(
+        Contains(TakeMessage(TRITONBACKEND_ModelInitialize(model.get())), "PYTRITON_CONTROL_FD is not set"));
     close(ends[1]);
   }
   SUBCASE("with one") {

@@ -27,7 +27,8 @@ using testing::Times;
 constexpr uint32_t kInt32 = TRITONSERVER_TYPE_INT32;
 
 uint64_t Now() {
-  return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
+  return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch() /
+                               std::chrono::nanoseconds(1));
 }
 
 bool InOrder(const Times& times) {
@@ -64,11 +65,14 @@ class LooseBatch {
   Bytes memory_;
 };
 
-ResultWriter Doubled() { return ResultWriter().Add(0, kAllRequests, kInt32, {3, 2}, Pack<int32_t>({2, 4, 6, 8, 10, 12})); }
+ResultWriter Doubled() {
+  return ResultWriter().Add(0, kAllRequests, kInt32, {3, 2}, Pack<int32_t>({2, 4, 6, 8, 10, 12}));
+}
 
 }  // namespace
 
-TEST_CASE("the statistics of a batch: a report for each request and one for the batch, with the worker's times") {
+TEST_CASE(
+    "the statistics of a batch: a report for each request and one for the batch, with the worker's times") {
   Serving serving;
   const Requests requests = Requests().Add({1, 2, 3, 4}).Add({5, 6});
   LooseBatch loose(serving, requests);
@@ -95,7 +99,8 @@ TEST_CASE("the statistics of a batch: a report for each request and one for the 
 
 TEST_CASE("times that a worker makes up are put in order") {
   constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
-  const std::pair<uint64_t, uint64_t> lies[] = {{0, 0}, {kMost, kMost}, {kMost, 0}, {0, kMost}, {1, 2}, {Now(), 1}};
+  const std::pair<uint64_t, uint64_t> lies[] = {{0, 0},     {kMost, kMost}, {kMost, 0},
+                                                {0, kMost}, {1, 2},         {Now(), 1}};
   for (const auto& [begin, end] : lies) {
     Serving serving;
     const Requests requests = Requests().Add({1, 2, 3, 4, 5, 6});
@@ -113,7 +118,9 @@ TEST_CASE("a batch that failed reports its requests and no batch") {
   Serving serving;
   const Requests requests = Requests().Add({1, 2}).Add({3, 4});
   LooseBatch loose(serving, requests);
-  SUBCASE("after its inputs were copied") { loose.CopyInputs(); }
+  SUBCASE("after its inputs were copied") {
+    loose.CopyInputs();
+  }
   SUBCASE("before") {}
   loose.batch->OnFailure(Failure(Code::kUnavailable, "gone"));
   loose.batch->OnFailure(Failure(Code::kInternal, "again"));
@@ -172,7 +179,9 @@ TEST_CASE("a model that answers once takes no result but the final one") {
 TEST_CASE("a batch that is dropped answers its requests") {
   Serving serving;
   const Requests requests = Requests().Add({1, 2}).Add({3, 4});
-  { const LooseBatch dropped(serving, requests); }
+  {
+    const LooseBatch dropped(serving, requests);
+  }
   CHECK(requests.Answered());
 }
 

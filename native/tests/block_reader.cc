@@ -16,7 +16,8 @@ class Reader {
 
   void Check(uint64_t offset, uint64_t length) const {
     if (!block_.Contains(offset, length)) {
-      throw std::logic_error(std::to_string(length) + " bytes at " + std::to_string(offset) + " are not in the block");
+      throw std::logic_error(std::to_string(length) + " bytes at " + std::to_string(offset) +
+                             " are not in the block");
     }
   }
   void Read(uint64_t& offset, void* to, uint64_t length) const {

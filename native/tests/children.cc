@@ -26,10 +26,12 @@ namespace pytriton::testing {
 
 namespace {
 
-int NumberOf(const char* variable) { return std::atoi(getenv(variable)); }
+int NumberOf(const char* variable) {
+  return std::atoi(getenv(variable));
+}
 
-// A server: the backend's control channel, and a SIGTERM that is noticed but does not end the process by itself. It ends in
-// an orderly way when the part says so, otherwise never.
+// A server: the backend's control channel, and a SIGTERM that is noticed but does not end the process by
+// itself. It ends in an orderly way when the part says so, otherwise never.
 int PlayServer(bool ends_in_order) {
   sigset_t term;
   sigemptyset(&term);
@@ -42,7 +44,8 @@ int PlayServer(bool ends_in_order) {
     // Somebody waits for a model that never goes.
     models.Add(&key, "stuck");
   }
-  auto control = std::make_unique<Control>(Socket(UniqueFd(NumberOf("PYTRITON_CONTROL_FD"))), &server, models);
+  auto control =
+      std::make_unique<Control>(Socket(UniqueFd(NumberOf("PYTRITON_CONTROL_FD"))), &server, models);
   int signal = 0;
   sigwait(&term, &signal);
   if (!ends_in_order) {
@@ -52,7 +55,8 @@ int PlayServer(bool ends_in_order) {
   return 3;
 }
 
-// An app that starts a server and a process which holds its end of the control channel open, and ends without a word.
+// An app that starts a server and a process which holds its end of the control channel open, and ends without
+// a word.
 int PlayApp() {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
@@ -61,9 +65,9 @@ int PlayApp() {
   const int report = NumberOf("TEST_REPORT_FD");
   const int lifeline = NumberOf("TEST_LIFELINE_FD");
   // Neither is ended by its owner: this process does not come to that.
-  const auto* server = new Child("server-stuck", {ends[0]},
-                                 {{"PYTRITON_CONTROL_FD", std::to_string(ends[0])},
-                                  {"PYTRITON_APP_PID", std::to_string(getpid())}});
+  const auto* server = new Child(
+      "server-stuck", {ends[0]},
+      {{"PYTRITON_CONTROL_FD", std::to_string(ends[0])}, {"PYTRITON_APP_PID", std::to_string(getpid())}});
   const auto* keeper = new Child("keeper", {ends[1], lifeline}, {});
   const Socket control{UniqueFd(ends[1])};
   std::byte attached[64];

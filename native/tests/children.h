@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Parts that need a process of their own: this program starts itself again, with the part's name as its argument.
+// Parts that need a process of their own: this program starts itself again, with the part's name as its
+// argument.
 #pragma once
 
 #include <sys/types.h>

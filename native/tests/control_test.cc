@@ -5,10 +5,10 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <cstring>
 #include <memory>
 #include <mutex>
-#include <condition_variable>
 #include <string>
 #include <vector>
 
@@ -106,7 +106,8 @@ class Gate {
 TEST_CASE("models are loaded, and why they are not is told") {
   TRITONSERVER_Server server;
   server.load = [](const std::string& model) -> TRITONSERVER_Error* {
-    return model == "gööd" ? nullptr : TRITONSERVER_ErrorNew(TRITONSERVER_ERROR_NOT_FOUND, ("no " + model).c_str());
+    return model == "gööd" ? nullptr
+                           : TRITONSERVER_ErrorNew(TRITONSERVER_ERROR_NOT_FOUND, ("no " + model).c_str());
   };
   const Remote remote(server);
   const Answer good = remote.Ask(1, "gööd");

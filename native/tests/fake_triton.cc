@@ -21,7 +21,8 @@ std::vector<Bytes> Cut(const Bytes& bytes, std::initializer_list<size_t> positio
   std::vector<Bytes> parts;
   size_t begin = 0;
   for (const size_t end : positions) {
-    parts.emplace_back(bytes.begin() + static_cast<ptrdiff_t>(begin), bytes.begin() + static_cast<ptrdiff_t>(end));
+    parts.emplace_back(bytes.begin() + static_cast<ptrdiff_t>(begin),
+                       bytes.begin() + static_cast<ptrdiff_t>(end));
     begin = end;
   }
   parts.emplace_back(bytes.begin() + static_cast<ptrdiff_t>(begin), bytes.end());
@@ -90,9 +91,13 @@ void TRITONSERVER_ErrorDelete(TRITONSERVER_Error* error) {
   delete error;
 }
 
-TRITONSERVER_Error_Code TRITONSERVER_ErrorCode(TRITONSERVER_Error* error) { return error->code; }
+TRITONSERVER_Error_Code TRITONSERVER_ErrorCode(TRITONSERVER_Error* error) {
+  return error->code;
+}
 
-const char* TRITONSERVER_ErrorMessage(TRITONSERVER_Error* error) { return error->message.c_str(); }
+const char* TRITONSERVER_ErrorMessage(TRITONSERVER_Error* error) {
+  return error->message.c_str();
+}
 
 TRITONSERVER_Error* TRITONSERVER_LogMessage(TRITONSERVER_LogLevel, const char*, int, const char* message) {
   TheHost().Log(message);
@@ -133,8 +138,8 @@ TRITONSERVER_Error* TRITONBACKEND_ModelVersion(TRITONBACKEND_Model* model, uint6
   return nullptr;
 }
 
-TRITONSERVER_Error* TRITONBACKEND_ModelRepository(TRITONBACKEND_Model* model, TRITONBACKEND_ArtifactType* type,
-                                                  const char** location) {
+TRITONSERVER_Error* TRITONBACKEND_ModelRepository(TRITONBACKEND_Model* model,
+                                                  TRITONBACKEND_ArtifactType* type, const char** location) {
   *type = TRITONBACKEND_ARTIFACT_FILESYSTEM;
   *location = model->directory.c_str();
   return nullptr;
@@ -176,20 +181,18 @@ TRITONSERVER_Error* TRITONBACKEND_ModelInstanceSetState(TRITONBACKEND_ModelInsta
   return nullptr;
 }
 
-TRITONSERVER_Error* TRITONBACKEND_ModelInstanceReportStatistics(TRITONBACKEND_ModelInstance*,
-                                                                TRITONBACKEND_Request* request, bool success,
-                                                                uint64_t exec_start_ns, uint64_t compute_start_ns,
-                                                                uint64_t compute_end_ns, uint64_t exec_end_ns) {
+TRITONSERVER_Error* TRITONBACKEND_ModelInstanceReportStatistics(
+    TRITONBACKEND_ModelInstance*, TRITONBACKEND_Request* request, bool success, uint64_t exec_start_ns,
+    uint64_t compute_start_ns, uint64_t compute_end_ns, uint64_t exec_end_ns) {
   OutcomeAccess::Apply(*request->outcome, [&](Outcome& outcome) {
     outcome.statistics.push_back({success, {exec_start_ns, compute_start_ns, compute_end_ns, exec_end_ns}});
   });
   return nullptr;
 }
 
-TRITONSERVER_Error* TRITONBACKEND_ModelInstanceReportBatchStatistics(TRITONBACKEND_ModelInstance* instance,
-                                                                     uint64_t batch_size, uint64_t exec_start_ns,
-                                                                     uint64_t compute_start_ns,
-                                                                     uint64_t compute_end_ns, uint64_t exec_end_ns) {
+TRITONSERVER_Error* TRITONBACKEND_ModelInstanceReportBatchStatistics(
+    TRITONBACKEND_ModelInstance* instance, uint64_t batch_size, uint64_t exec_start_ns,
+    uint64_t compute_start_ns, uint64_t compute_end_ns, uint64_t exec_end_ns) {
   const std::unique_lock lock(instance->mutex);
   instance->batches.push_back({batch_size, {exec_start_ns, compute_start_ns, compute_end_ns, exec_end_ns}});
   return nullptr;
@@ -216,8 +219,9 @@ TRITONSERVER_Error* TRITONBACKEND_RequestParameterCount(TRITONBACKEND_Request* r
   return nullptr;
 }
 
-TRITONSERVER_Error* TRITONBACKEND_RequestParameter(TRITONBACKEND_Request* request, uint32_t index, const char** key,
-                                                   TRITONSERVER_ParameterType* type, const void** value) {
+TRITONSERVER_Error* TRITONBACKEND_RequestParameter(TRITONBACKEND_Request* request, uint32_t index,
+                                                   const char** key, TRITONSERVER_ParameterType* type,
+                                                   const void** value) {
   const auto& [name, held] = request->parameters.at(index);
   *key = name.c_str();
   *type = static_cast<TRITONSERVER_ParameterType>(held.index());
@@ -263,7 +267,8 @@ TRITONSERVER_Error* TRITONBACKEND_RequestRelease(TRITONBACKEND_Request* request,
 
 TRITONSERVER_Error* TRITONBACKEND_InputProperties(TRITONBACKEND_Input* input, const char** name,
                                                   TRITONSERVER_DataType* datatype, const int64_t** shape,
-                                                  uint32_t* dims_count, uint64_t* byte_size, uint32_t* buffer_count) {
+                                                  uint32_t* dims_count, uint64_t* byte_size,
+                                                  uint32_t* buffer_count) {
   *name = input->name.c_str();
   *datatype = input->datatype;
   *shape = input->shape.data();
@@ -289,7 +294,8 @@ TRITONSERVER_Error* TRITONBACKEND_InputBuffer(TRITONBACKEND_Input* input, uint32
   return nullptr;
 }
 
-TRITONSERVER_Error* TRITONBACKEND_ResponseNew(TRITONBACKEND_Response** response, TRITONBACKEND_Request* request) {
+TRITONSERVER_Error* TRITONBACKEND_ResponseNew(TRITONBACKEND_Response** response,
+                                              TRITONBACKEND_Request* request) {
   if (request->refused_responses > 0) {
     --request->refused_responses;
     return Refuse(TRITONSERVER_ERROR_INTERNAL, "no response for you");
@@ -305,17 +311,19 @@ TRITONSERVER_Error* TRITONBACKEND_ResponseDelete(TRITONBACKEND_Response* respons
   return nullptr;
 }
 
-TRITONSERVER_Error* TRITONBACKEND_ResponseOutput(TRITONBACKEND_Response* response, TRITONBACKEND_Output** output,
-                                                 const char* name, TRITONSERVER_DataType datatype,
-                                                 const int64_t* shape, uint32_t dims_count) {
+TRITONSERVER_Error* TRITONBACKEND_ResponseOutput(TRITONBACKEND_Response* response,
+                                                 TRITONBACKEND_Output** output, const char* name,
+                                                 TRITONSERVER_DataType datatype, const int64_t* shape,
+                                                 uint32_t dims_count) {
   response->outputs.push_back(std::make_unique<TRITONBACKEND_Output>(
       TRITONBACKEND_Output{response->request, name, {datatype, {shape, shape + dims_count}, {}}}));
   *output = response->outputs.back().get();
   return nullptr;
 }
 
-TRITONSERVER_Error* TRITONBACKEND_OutputBuffer(TRITONBACKEND_Output* output, void** buffer, uint64_t byte_size,
-                                               TRITONSERVER_MemoryType* memory_type, int64_t* memory_type_id) {
+TRITONSERVER_Error* TRITONBACKEND_OutputBuffer(TRITONBACKEND_Output* output, void** buffer,
+                                               uint64_t byte_size, TRITONSERVER_MemoryType* memory_type,
+                                               int64_t* memory_type_id) {
   *buffer = nullptr;
   if (output->request->refused_output == output->name) {
     return Refuse(TRITONSERVER_ERROR_UNAVAILABLE, "no memory for this output");
@@ -336,7 +344,6 @@ TRITONSERVER_Error* TRITONBACKEND_ResponseSend(TRITONBACKEND_Response* response,
     if (error != nullptr) {
       outcome.error = error->code;
       outcome.message = error->message;
-      return;
     }
     for (const std::unique_ptr<TRITONBACKEND_Output>& output : response->outputs) {
       outcome.outputs[output->name] = std::move(output->tensor);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Triton's side of its C API, as far as the backend uses it. Handles are what they stand for, tests fill them in; what the
-// backend does to a request is kept in its Outcome, which outlives it.
+// Triton's side of its C API, as far as the backend uses it. Handles are what they stand for, tests fill them
+// in; what the backend does to a request is kept in its Outcome, which outlives it.
 #pragma once
 
 #include <atomic>

@@ -21,7 +21,9 @@ FakeWorker::FakeWorker() : socket_(UniqueFd(::socket(AF_UNIX, SOCK_SEQPACKET | S
   socket_.SetReceiveTimeout(static_cast<int>(std::chrono::milliseconds(kLong).count()));
 }
 
-FakeWorker::FakeWorker(const std::string& path) : FakeWorker() { Connect(path); }
+FakeWorker::FakeWorker(const std::string& path) : FakeWorker() {
+  Connect(path);
+}
 
 void FakeWorker::Connect(const std::string& path) const {
   sockaddr_un address{};
@@ -51,7 +53,9 @@ FakeWorker::~FakeWorker() {
   }
 }
 
-Hello FakeWorker::GoodHello(uint32_t capacity) { return {kMagic, kProtocolVersion, capacity, LayoutHash(), 0}; }
+Hello FakeWorker::GoodHello(uint32_t capacity) {
+  return {kMagic, kProtocolVersion, capacity, LayoutHash(), 0};
+}
 
 void FakeWorker::TakeWelcome() {
   Message message{};
@@ -109,8 +113,9 @@ std::optional<Message> FakeWorker::Receive(std::string* text) const {
 Message FakeWorker::Receive(Kind kind) const {
   const std::optional<Message> message = Receive();
   if (!message || message->kind != static_cast<uint32_t>(kind)) {
-    throw std::runtime_error("a worker got " + (message ? "message " + std::to_string(message->kind) : "the end") +
-                             " where message " + std::to_string(static_cast<uint32_t>(kind)) + " was expected");
+    throw std::runtime_error(
+        "a worker got " + (message ? "message " + std::to_string(message->kind) : "the end") +
+        " where message " + std::to_string(static_cast<uint32_t>(kind)) + " was expected");
   }
   return *message;
 }
@@ -121,7 +126,9 @@ bool FakeWorker::SeesEnd() const {
   return true;
 }
 
-void FakeWorker::Disconnect() { socket_ = Socket(); }
+void FakeWorker::Disconnect() {
+  socket_ = Socket();
+}
 
 Block FakeWorker::Room(const Message& execute) const {
   BlockHeader header;

@@ -35,7 +35,8 @@ class FakeWorker {
   bool Send(const Hello& hello) const { return Send(BytesOf(hello)); }
   bool Send(Kind kind, uint64_t slot, uint64_t length = 0, uint32_t flags = 0) const;
 
-  // The next message; `text` is what follows it in the packet. Nothing at the end of the connection. Throws when neither comes.
+  // The next message; `text` is what follows it in the packet. Nothing at the end of the connection. Throws
+  // when neither comes.
   std::optional<Message> Receive(std::string* text = nullptr) const;
   // The next message, which has to be of this kind.
   Message Receive(Kind kind) const;
@@ -45,7 +46,8 @@ class FakeWorker {
   void Disconnect();
 
   // Answers the batch of an EXECUTE with results.
-  bool Answer(const Message& execute, const ResultWriter& results, uint32_t flags = kFlagFinal | kFlagReleased) const;
+  bool Answer(const Message& execute, const ResultWriter& results,
+              uint32_t flags = kFlagFinal | kFlagReleased) const;
   // What of the block of an EXECUTE is free for results.
   Block Room(const Message& execute) const;
 

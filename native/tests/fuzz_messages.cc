@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Everything that a worker sends: the greeting, and packets about slots that exist and slots that do not. The input is how
-// many batches are posted, and the packets; all of them lie in the socket before the link reads the first, so one thread is
-// enough and the same input does the same every time.
+// Everything that a worker sends: the greeting, and packets about slots that exist and slots that do not. The
+// input is how many batches are posted, and the packets; all of them lie in the socket before the link reads
+// the first, so one thread is enough and the same input does the same every time.
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -125,7 +125,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Tally tally;
   {
     Poster poster(batches, tally);
-    const auto link = std::make_shared<Link>(Socket(UniqueFd(ends[1])), kMemory, std::chrono::seconds(5), poster);
+    const auto link =
+        std::make_shared<Link>(Socket(UniqueFd(ends[1])), kMemory, std::chrono::seconds(5), poster);
     poster.self = link;
     link->Serve();
     if (link->in_flight != 0) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Everything that a worker writes into shared memory: the table of results, its records, the strings, and what becomes of
-// them in responses. The input is a few choices, a message, and the memory of the slot.
+// Everything that a worker writes into shared memory: the table of results, its records, the strings, and
+// what becomes of them in responses. The input is a few choices, a message, and the memory of the slot.
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
@@ -76,7 +76,8 @@ std::vector<FuzzInput> FuzzSeeds() {
                                      .AddStrings(0, 0, {1, 2}, {"one", "two"})
                                      .AddStrings(0, 1, {0, 2}, {})
                                      .AddError(2, 3, "this went wrong")),
-      Seed({0, 1, 2, {1}}, ResultWriter().Add(0, kAllRequests, kInt32, {}, Pack<int32_t>({7})).AddError(0, 1, "")),
+      Seed({0, 1, 2, {1}},
+           ResultWriter().Add(0, kAllRequests, kInt32, {}, Pack<int32_t>({7})).AddError(0, 1, "")),
       Seed({1, 1, 1, {4}}, ResultWriter().AddError(kAllRequests, 1, "all of it went wrong")),
       Seed({1, 2, 3, {0, 0}}, ResultWriter().Add(2, kAllRequests, kInt32, {0, 5}, {})),
   };

@@ -34,7 +34,9 @@ std::string RejectionOf(TestSession& session, std::span<const std::byte> packet)
   return reason;
 }
 
-std::string RejectionOf(TestSession& session, const Hello& hello) { return RejectionOf(session, BytesOf(hello)); }
+std::string RejectionOf(TestSession& session, const Hello& hello) {
+  return RejectionOf(session, BytesOf(hello));
+}
 
 }  // namespace
 
@@ -143,8 +145,8 @@ TEST_CASE("a session removes its socket, and hands nothing to processes that it 
 TEST_CASE("a second session on the same path is refused, and does the first no harm") {
   TestSession first;
   const FakeWorker worker = FakeWorker::Attached(first.path());
-  CHECK_THROWS_AS(TestSession(1 << 20, [&](Session::Options& options) { options.socket_path = first.path(); }),
-                  Failure);
+  CHECK_THROWS_AS(
+      TestSession(1 << 20, [&](Session::Options& options) { options.socket_path = first.path(); }), Failure);
   const FakeWorker another = FakeWorker::Attached(first.path());
   first->WaitForWorkers(2, kLong);
   first.Post();

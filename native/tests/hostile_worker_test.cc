@@ -28,9 +28,12 @@ using testing::TestSession;
 
 using Events = std::vector<std::string>;
 
-ResultWriter OneNumber() { return ResultWriter().Add(0, kAllRequests, 8, {1}, std::vector<std::byte>(4)); }
+ResultWriter OneNumber() {
+  return ResultWriter().Add(0, kAllRequests, 8, {1}, std::vector<std::byte>(4));
+}
 
-// Lets a worker of capacity 2 misbehave with one batch in its hands, and returns why its connection was ended.
+// Lets a worker of capacity 2 misbehave with one batch in its hands, and returns why its connection was
+// ended.
 std::string Misbehave(const std::function<void(const FakeWorker&, const Message&)>& deed,
                       bool answered_before = false) {
   TestSession session;
@@ -109,16 +112,22 @@ TEST_CASE("packets that are no messages") {
   }
   const auto nonsense = [&](const FakeWorker& worker, const Message&) { worker.Send({bytes.data(), 48}); };
   CHECK(Contains(Misbehave(nonsense), "kind 1515870810 is none"));
-  const auto empty = [](const FakeWorker& worker, const Message&) { worker.Send(std::span<const std::byte>()); };
+  const auto empty = [](const FakeWorker& worker, const Message&) {
+    worker.Send(std::span<const std::byte>());
+  };
   CHECK(Contains(Misbehave(empty), "went away"));
 }
 
 TEST_CASE("what only the server says") {
   for (const Kind kind : {Kind::kWelcome, Kind::kReject, Kind::kExecute, Kind::kReserved, Kind::kRefused}) {
-    const auto deed = [&](const FakeWorker& worker, const Message& execute) { worker.Send(kind, execute.slot); };
+    const auto deed = [&](const FakeWorker& worker, const Message& execute) {
+      worker.Send(kind, execute.slot);
+    };
     CHECK(Contains(Misbehave(deed), "is none that a worker sends"));
   }
-  const auto greeting = [](const FakeWorker& worker, const Message&) { worker.Send(FakeWorker::GoodHello()); };
+  const auto greeting = [](const FakeWorker& worker, const Message&) {
+    worker.Send(FakeWorker::GoodHello());
+  };
   CHECK(Contains(Misbehave(greeting), "a packet of"));
 }
 
@@ -159,6 +168,7 @@ TEST_CASE("a worker that asks and never reads is not waited for") {
   while (worker.Send(Kind::kReserve, execute.slot, 1 << 20)) {
   }
   CHECK(events->Await("failure"));
+  REQUIRE(session.log.Await("0 left"));
   const FakeWorker next = FakeWorker::Attached(session.path());
   session.Post();
   CHECK_NOTHROW(next.Receive(Kind::kExecute));

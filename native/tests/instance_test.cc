@@ -30,10 +30,13 @@ using testing::Serving;
 
 // Execute in a thread of its own, as Triton calls it: it returns when the next batch could be taken.
 std::future<void> Execute(Instance& instance, const Requests& requests) {
-  return std::async(std::launch::async, [&instance, handles = requests.handles] { instance.Execute(handles); });
+  return std::async(std::launch::async,
+                    [&instance, handles = requests.handles] { instance.Execute(handles); });
 }
 
-bool Returned(const std::future<void>& call) { return call.wait_for(kLong) == std::future_status::ready; }
+bool Returned(const std::future<void>& call) {
+  return call.wait_for(kLong) == std::future_status::ready;
+}
 
 }  // namespace
 
@@ -116,7 +119,7 @@ TEST_CASE("a worker that vanishes with a batch fails it, and the next worker tak
   const Requests lost = Requests().Add({1, 2}).Add({3, 4});
   const auto call = Execute(instance, lost);
   worker.Receive(Kind::kExecute);
-  worker.Disconnect();
+  serving.Part(worker);
   REQUIRE(lost.Answered());
   CHECK(lost.outcomes[0]->error == TRITONSERVER_ERROR_UNAVAILABLE);
   CHECK(Contains(lost.outcomes[1]->message, "the request can be sent again"));
@@ -135,7 +138,7 @@ TEST_CASE("a worker that went while nothing happened costs nothing") {
   Serving serving;
   Instance instance(serving.model(), &serving.handle());
   for (int round = 0; round < 5; ++round) {
-    const FakeWorker worker = FakeWorker::Attached(serving.model().binding().socket_path);
+    FakeWorker worker = serving.AttachWorker();
     const Requests requests = Requests().Add({1, 2});
     const auto call = Execute(instance, requests);
     const Message execute = worker.Receive(Kind::kExecute);
@@ -143,6 +146,7 @@ TEST_CASE("a worker that went while nothing happened costs nothing") {
     REQUIRE(requests.Answered());
     CHECK_FALSE(requests.outcomes[0]->error);
     REQUIRE(Returned(call));
+    serving.Part(worker);
   }
 }
 
@@ -153,7 +157,8 @@ TEST_CASE("results that are nonsense end the worker's connection and fail the ba
   const Requests requests = Requests().Add({1, 2}).Add({3, 4});
   const auto call = Execute(instance, requests);
   const Message execute = worker.Receive(Kind::kExecute);
-  worker.Answer(execute, ResultWriter().Add(7, kAllRequests, TRITONSERVER_TYPE_INT32, {2}, testing::Bytes(8)));
+  worker.Answer(execute,
+                ResultWriter().Add(7, kAllRequests, TRITONSERVER_TYPE_INT32, {2}, testing::Bytes(8)));
   CHECK(worker.SeesEnd());
   REQUIRE(requests.Answered());
   CHECK(Contains(requests.outcomes[0]->message, "broke the protocol (result for output 7"));
@@ -230,7 +235,7 @@ TEST_CASE("two instances share two workers, and one of them when the other is go
   REQUIRE(Returned(call_a));
   REQUIRE(Returned(call_b));
 
-  one.Disconnect();
+  serving.Part(one);
   for (Instance* instance : {&first, &second, &first}) {
     const Requests requests = Requests().Add({5, 6});
     const auto call = Execute(*instance, requests);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Prints as JSON what the C++ side believes: the layout of shared memory, the numbers of the protocol and of Triton's ABI.
+// Prints as JSON what the C++ side believes: the layout of shared memory, the numbers of the protocol and of
+// Triton's ABI.
 #include <cinttypes>
 #include <cstdio>
 #include <utility>
@@ -25,34 +26,41 @@ void PrintNumbers(const char* name, const Number (&numbers)[count]) {
   std::printf("},\n");
 }
 
-#define NUMBER(name) \
-  Number { #name, static_cast<uint64_t>(name) }
-#define KIND(name) \
-  Number { #name, static_cast<uint64_t>(Kind::name) }
-#define SIZE(name) \
-  Number { #name, sizeof(name) }
+#define NUMBER(name)                   \
+  Number {                             \
+    #name, static_cast<uint64_t>(name) \
+  }
+#define KIND(name)                           \
+  Number {                                   \
+    #name, static_cast<uint64_t>(Kind::name) \
+  }
+#define SIZE(name)      \
+  Number {              \
+    #name, sizeof(name) \
+  }
 
 constexpr Number kConstants[] = {NUMBER(kMagic),       NUMBER(kProtocolVersion), NUMBER(kMaxRank),
                                  NUMBER(kAllRequests), NUMBER(kTensorAlignment), NUMBER(kFlagFinal),
                                  NUMBER(kFlagReleased)};
 constexpr Number kKinds[] = {KIND(kWelcome), KIND(kReject), KIND(kExecute), KIND(kReserved),
                              KIND(kRefused), KIND(kResult), KIND(kReserve), KIND(kRelease)};
-constexpr Number kParameterTypes[] = {Number{"kString", uint64_t(ParameterType::kString)},
-                                      Number{"kInt", uint64_t(ParameterType::kInt)},
-                                      Number{"kBool", uint64_t(ParameterType::kBool)},
-                                      Number{"kDouble", uint64_t(ParameterType::kDouble)}};
+constexpr Number kParameterTypes[] = {
+    Number{"kString", uint64_t(ParameterType::kString)}, Number{"kInt", uint64_t(ParameterType::kInt)},
+    Number{"kBool", uint64_t(ParameterType::kBool)}, Number{"kDouble", uint64_t(ParameterType::kDouble)}};
 constexpr Number kSizes[] = {SIZE(Hello),        SIZE(Message),      SIZE(BlockHeader), SIZE(RequestRecord),
                              SIZE(TensorRecord), SIZE(ResultHeader), SIZE(ErrorRecord)};
 constexpr Number kApiVersion[] = {NUMBER(kRequiredApiMajor), NUMBER(kRequiredApiMinor)};
 constexpr Number kMemoryTypes[] = {NUMBER(TRITONSERVER_MEMORY_CPU), NUMBER(TRITONSERVER_MEMORY_CPU_PINNED),
                                    NUMBER(TRITONSERVER_MEMORY_GPU)};
 constexpr Number kTritonParameterTypes[] = {
-    NUMBER(TRITONSERVER_PARAMETER_STRING), NUMBER(TRITONSERVER_PARAMETER_INT), NUMBER(TRITONSERVER_PARAMETER_BOOL),
-    NUMBER(TRITONSERVER_PARAMETER_DOUBLE), NUMBER(TRITONSERVER_PARAMETER_BYTES)};
-constexpr Number kErrorCodes[] = {NUMBER(TRITONSERVER_ERROR_UNKNOWN),        NUMBER(TRITONSERVER_ERROR_INTERNAL),
-                                  NUMBER(TRITONSERVER_ERROR_NOT_FOUND),      NUMBER(TRITONSERVER_ERROR_INVALID_ARG),
-                                  NUMBER(TRITONSERVER_ERROR_UNAVAILABLE),    NUMBER(TRITONSERVER_ERROR_UNSUPPORTED),
-                                  NUMBER(TRITONSERVER_ERROR_ALREADY_EXISTS), NUMBER(TRITONSERVER_ERROR_CANCELLED)};
+    NUMBER(TRITONSERVER_PARAMETER_STRING), NUMBER(TRITONSERVER_PARAMETER_INT),
+    NUMBER(TRITONSERVER_PARAMETER_BOOL), NUMBER(TRITONSERVER_PARAMETER_DOUBLE),
+    NUMBER(TRITONSERVER_PARAMETER_BYTES)};
+constexpr Number kErrorCodes[] = {
+    NUMBER(TRITONSERVER_ERROR_UNKNOWN),        NUMBER(TRITONSERVER_ERROR_INTERNAL),
+    NUMBER(TRITONSERVER_ERROR_NOT_FOUND),      NUMBER(TRITONSERVER_ERROR_INVALID_ARG),
+    NUMBER(TRITONSERVER_ERROR_UNAVAILABLE),    NUMBER(TRITONSERVER_ERROR_UNSUPPORTED),
+    NUMBER(TRITONSERVER_ERROR_ALREADY_EXISTS), NUMBER(TRITONSERVER_ERROR_CANCELLED)};
 constexpr Number kLogLevels[] = {NUMBER(TRITONSERVER_LOG_INFO), NUMBER(TRITONSERVER_LOG_WARN),
                                  NUMBER(TRITONSERVER_LOG_ERROR), NUMBER(TRITONSERVER_LOG_VERBOSE)};
 constexpr Number kDataTypes[] = {

@@ -68,8 +68,12 @@ TEST_CASE("waiting for workers ends when somebody gives up, or lets go of them")
   Model model("m", 1, binding);
   auto loaded = std::async(std::launch::async, [&] { model.WaitForWorkers(); });
   CHECK(loaded.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
-  SUBCASE("given up") { model.session().GiveUpWaiting(); }
-  SUBCASE("stopped") { model.session().Stop(); }
+  SUBCASE("given up") {
+    model.session().GiveUpWaiting();
+  }
+  SUBCASE("stopped") {
+    model.session().Stop();
+  }
   CHECK_THROWS_WITH_AS(loaded.get(), "0 of 1 workers attached before loading was given up", Failure);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A fuzz target without libFuzzer: runs the files and folders it is given; with no arguments its seeds, and a fixed number of
-// variations of them.
+// A fuzz target without libFuzzer: runs the files and folders it is given; with no arguments its seeds, and a
+// fixed number of variations of them.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -17,7 +17,9 @@ using pytriton::testing::FuzzInput;
 
 constexpr uint32_t kVariations = 3000;
 
-void Run(const FuzzInput& input) { LLVMFuzzerTestOneInput(input.data(), input.size()); }
+void Run(const FuzzInput& input) {
+  LLVMFuzzerTestOneInput(input.data(), input.size());
+}
 
 void RunFile(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -25,7 +27,8 @@ void RunFile(const std::filesystem::path& path) {
 }
 
 FuzzInput Vary(FuzzInput input, std::mt19937& random) {
-  constexpr uint64_t kNumbers[] = {0, 1, 2, 16, 63, 64, 4095, 4096, 0x7fffffff, 0xffffffff, 1ull << 62, ~0ull >> 1, ~0ull};
+  constexpr uint64_t kNumbers[] = {0,    1,          2,          16,         63,         64,   4095,
+                                   4096, 0x7fffffff, 0xffffffff, 1ull << 62, ~0ull >> 1, ~0ull};
   for (uint32_t change = random() % 4 + 1; change > 0 && !input.empty(); --change) {
     const size_t place = random() % input.size();
     switch (random() % 5) {
@@ -37,14 +40,16 @@ FuzzInput Vary(FuzzInput input, std::mt19937& random) {
         break;
       case 2: {
         const uint64_t number = kNumbers[random() % std::size(kNumbers)] + random() % 3 - 1;
-        std::memcpy(&input[place], &number, std::min<size_t>(random() % 2 == 0 ? 4 : 8, input.size() - place));
+        std::memcpy(&input[place], &number,
+                    std::min<size_t>(random() % 2 == 0 ? 4 : 8, input.size() - place));
         break;
       }
       case 3:
         input.resize(place);
         break;
       default:
-        input.insert(input.begin() + static_cast<ptrdiff_t>(place), random() % 64, static_cast<uint8_t>(random()));
+        input.insert(input.begin() + static_cast<ptrdiff_t>(place), random() % 64,
+                     static_cast<uint8_t>(random()));
         break;
     }
   }

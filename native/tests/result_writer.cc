@@ -15,7 +15,8 @@ constexpr uint32_t kBytesType = 13;
 // Writes into the room, never past it.
 class Cursor {
  public:
-  Cursor(std::byte* base, const Block& room) : base_(base), offset_(room.offset), end_(room.offset + room.length) {}
+  Cursor(std::byte* base, const Block& room)
+      : base_(base), offset_(room.offset), end_(room.offset + room.length) {}
 
   uint64_t Append(const void* data, uint64_t size) {
     if (size > end_ - offset_) {
@@ -50,8 +51,8 @@ std::vector<std::byte> StringTable(const std::vector<std::string>& values) {
   return bytes;
 }
 
-ResultWriter& ResultWriter::Add(uint32_t tensor, uint32_t request, uint32_t datatype, std::vector<int64_t> dims,
-                                std::vector<std::byte> data) {
+ResultWriter& ResultWriter::Add(uint32_t tensor, uint32_t request, uint32_t datatype,
+                                std::vector<int64_t> dims, std::vector<std::byte> data) {
   TensorRecord record{};
   record.tensor = tensor;
   record.request = request;

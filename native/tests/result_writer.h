@@ -11,7 +11,8 @@
 
 namespace pytriton::testing {
 
-// Writes a table of results, and the data it names, as a worker does. The records are open to be spoilt before `Write`.
+// Writes a table of results, and the data it names, as a worker does. The records are open to be spoilt
+// before `Write`.
 class ResultWriter {
  public:
   struct Tensor {

@@ -125,7 +125,9 @@ TEST_CASE("only what a request asks for is copied") {
 
 TEST_CASE("a model that does not batch") {
   Scattering scattering(false, {1});
-  scattering.Run(ResultWriter().Add(0, 0, kInt32, {}, Pack<int32_t>({5})).AddStrings(1, kAllRequests, {2, 1}, {"x", "y"}));
+  scattering.Run(ResultWriter()
+                     .Add(0, 0, kInt32, {}, Pack<int32_t>({5}))
+                     .AddStrings(1, kAllRequests, {2, 1}, {"x", "y"}));
   CheckOutput(*scattering.outcomes[0], "NUMBERS", {}, Pack<int32_t>({5}));
   CheckOutput(*scattering.outcomes[0], "TEXT", {2, 1}, PackStrings({"x", "y"}));
 }
@@ -147,6 +149,19 @@ TEST_CASE("an error for all, without words, and of a code that does not exist") 
     CHECK(outcome->error == TRITONSERVER_ERROR_UNKNOWN);
     CHECK(outcome->message == "the function failed");
   }
+}
+
+TEST_CASE("an error has an output without data, which keeps Triton's cache from storing it") {
+  Scattering scattering(true, {1, 1});
+  for (TRITONBACKEND_Request* request : scattering.handles) {
+    request->outputs = {"TEXT"};
+  }
+  scattering.handles[1]->outputs = {};
+  scattering.Run(ResultWriter().AddError(kAllRequests, 1, "sorry"));
+  REQUIRE(scattering.outcomes[0]->outputs.size() == 1);
+  CHECK(scattering.outcomes[0]->outputs.at("TEXT").data.empty());
+  CHECK(scattering.outcomes[1]->outputs.empty());
+  CHECK(scattering.outcomes[1]->message == "sorry");
 }
 
 TEST_CASE("an error without words may lie anywhere") {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+#include <cstring>
+#include <initializer_list>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,7 +30,22 @@ class Serving {
     model_.session().WaitForWorkers(++workers_, kLong);
     return worker;
   }
-  void ForgetWorker() { --workers_; }
+  // Ends a worker; returns when the model knows it.
+  void Part(FakeWorker& worker) {
+    worker.Disconnect();
+    const uint32_t before = workers_--;
+    const bool parted = Eventually([&] {
+      try {
+        model_.session().WaitForWorkers(before, std::chrono::milliseconds(0));
+        return false;
+      } catch (const Failure&) {
+        return true;
+      }
+    });
+    if (!parted) {
+      throw std::runtime_error("a worker went and nobody noticed");
+    }
+  }
 
   Model& model() { return model_; }
   TRITONBACKEND_ModelInstance& handle() { return handle_; }
@@ -34,8 +53,10 @@ class Serving {
   // A request of as many rows of two numbers as there are pairs of values.
   static std::unique_ptr<TRITONBACKEND_Request> MakeRequest(std::initializer_list<int32_t> values) {
     auto request = std::make_unique<TRITONBACKEND_Request>();
-    request->inputs = {
-        {"X", TRITONSERVER_TYPE_INT32, {static_cast<int64_t>(values.size() / 2), 2}, {Pack<int32_t>(values)}}};
+    request->inputs = {{"X",
+                        TRITONSERVER_TYPE_INT32,
+                        {static_cast<int64_t>(values.size() / 2), 2},
+                        {Pack<int32_t>(values)}}};
     request->outputs = {"Y"};
     return request;
   }

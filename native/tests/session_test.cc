@@ -31,7 +31,9 @@ using testing::TestSession;
 
 constexpr uint32_t kFinalAndReleased = kFlagFinal | kFlagReleased;
 
-ResultWriter OneNumber() { return ResultWriter().Add(0, kAllRequests, 8, {1}, std::vector<std::byte>(4)); }
+ResultWriter OneNumber() {
+  return ResultWriter().Add(0, kAllRequests, 8, {1}, std::vector<std::byte>(4));
+}
 
 using Events = std::vector<std::string>;
 
@@ -48,7 +50,7 @@ bool CanReserve(TestSession& session, uint64_t length) {
 }
 
 uint64_t BytesOccupied(int descriptor) {
-  struct stat status {};
+  struct stat status{};
   fstat(descriptor, &status);
   return static_cast<uint64_t>(status.st_blocks) * 512;
 }
@@ -224,8 +226,12 @@ TEST_CASE("a claim is given when a worker is free that nobody else counts on") {
   std::optional<Claim> claim(session->AwaitFree());
   auto second = std::async(std::launch::async, [&] { return session->AwaitFree(); });
   CHECK(second.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
-  SUBCASE("because a batch is done") { worker.Answer(execute, OneNumber()); }
-  SUBCASE("because the other does not want it any more") { claim.reset(); }
+  SUBCASE("because a batch is done") {
+    worker.Answer(execute, OneNumber());
+  }
+  SUBCASE("because the other does not want it any more") {
+    claim.reset();
+  }
   SUBCASE("because another worker came") {
     const FakeWorker other = FakeWorker::Attached(session.path());
     CHECK(second.wait_for(kLong) == std::future_status::ready);
@@ -246,7 +252,8 @@ TEST_CASE("a claim keeps nobody with a batch from the worker, and is turned into
 }
 
 TEST_CASE("nobody waits for a claim when nothing is in flight that could free a worker") {
-  // Two who expect batches and one worker: when both had to wait for the other, their model could not be unloaded.
+  // Two who expect batches and one worker: when both had to wait for the other, their model could not be
+  // unloaded.
   TestSession session;
   const FakeWorker worker = FakeWorker::Attached(session.path());
   session->WaitForWorkers(1, kLong);
@@ -257,7 +264,8 @@ TEST_CASE("nobody waits for a claim when nothing is in flight that could free a 
 }
 
 TEST_CASE("memory that lies idle goes back to the system, whenever it was used last") {
-  TestSession session(1 << 20, [](Session::Options& options) { options.idle = std::chrono::milliseconds(20); });
+  TestSession session(1 << 20,
+                      [](Session::Options& options) { options.idle = std::chrono::milliseconds(20); });
   const FakeWorker worker = FakeWorker::Attached(session.path(), 2);
   session->WaitForWorkers(1, kLong);
   const auto quiet = [&] { return BytesOccupied(worker.descriptor()) == 0; };

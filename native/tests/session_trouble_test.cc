@@ -29,7 +29,9 @@ using testing::TestSession;
 
 using Events = std::vector<std::string>;
 
-ResultWriter OneNumber() { return ResultWriter().Add(0, kAllRequests, 8, {1}, std::vector<std::byte>(4)); }
+ResultWriter OneNumber() {
+  return ResultWriter().Add(0, kAllRequests, 8, {1}, std::vector<std::byte>(4));
+}
 
 // Answers batches in every way there is, and leaves in the middle of one.
 void WorkForAWhile(const FakeWorker& worker, bool reserves, uint32_t& count) {
@@ -57,7 +59,8 @@ TEST_CASE("a worker that vanishes fails what it held, once, and the next one ser
   FakeWorker worker = FakeWorker::Attached(session.path(), 2);
   session->WaitForWorkers(1, kLong);
   std::shared_ptr<Lines> events;
-  Events expected{"failure: the worker that held this request went away; the request can be sent again", "end"};
+  Events expected{"failure: the worker that held this request went away; the request can be sent again",
+                  "end"};
 
   SUBCASE("before it read its batch") {
     events = session.Post();

@@ -86,8 +86,8 @@ TEST_CASE("who does not read is not waited for") {
 }
 
 TEST_CASE("a signal does not end a wait") {
-  struct sigaction action {};
-  struct sigaction before {};
+  struct sigaction action{};
+  struct sigaction before{};
   action.sa_handler = [](int) {};
   sigaction(SIGUSR1, &action, &before);
   const auto [a, b] = Pair();
@@ -129,7 +129,7 @@ TEST_CASE("a listener replaces what a dead server left, and is private") {
   }
   REQUIRE(std::filesystem::exists(path));
   const Socket listener = Socket::Listen(path);
-  struct stat status {};
+  struct stat status{};
   stat(path.c_str(), &status);
   CHECK((status.st_mode & 0777) == 0600);
   CHECK((fcntl(listener.get(), F_GETFD) & FD_CLOEXEC) != 0);

@@ -23,7 +23,8 @@ TRITONBACKEND_Input StringInput(std::vector<Bytes> buffers, int64_t elements) {
   return {"TEXT", TRITONSERVER_TYPE_BYTES, {elements}, std::move(buffers)};
 }
 
-// The elements of an input by way of CheckStrings, CopyStrings and WriteStrings: what came in, if all is well.
+// The elements of an input by way of CheckStrings, CopyStrings and WriteStrings: what came in, if all is
+// well.
 Bytes ThereAndBack(std::vector<Bytes> buffers, uint64_t elements) {
   TRITONBACKEND_Input handle = StringInput(std::move(buffers), static_cast<int64_t>(elements));
   const Input input(&handle);
@@ -82,7 +83,8 @@ TEST_CASE("strings that end too early or too late, cut anywhere") {
   for (size_t cut = 0; cut <= packed.size(); ++cut) {
     for (size_t size = 0; size < packed.size(); ++size) {
       const Bytes part(packed.begin(), packed.begin() + static_cast<ptrdiff_t>(size));
-      REQUIRE(Contains(ComplaintAbout(Cut(part, {std::min(cut, size)}), kWords.size()), "end within element"));
+      REQUIRE(
+          Contains(ComplaintAbout(Cut(part, {std::min(cut, size)}), kWords.size()), "end within element"));
     }
     CHECK(Contains(ComplaintAbout(Cut(packed, {cut}), kWords.size() + 1), "end within element 5 of 6"));
     CHECK(Contains(ComplaintAbout(Cut(packed, {cut}), kWords.size() - 1), "9 bytes follow its 4 elements"));
@@ -94,7 +96,8 @@ TEST_CASE("strings that end too early or too late, cut anywhere") {
 }
 
 TEST_CASE("InputReader reads across buffers and knows when it is at the end") {
-  TRITONBACKEND_Input handle{"X", TRITONSERVER_TYPE_UINT8, {5}, {{}, Bytes(2, std::byte{1}), {}, Bytes(3, std::byte{2})}};
+  TRITONBACKEND_Input handle{
+      "X", TRITONSERVER_TYPE_UINT8, {5}, {{}, Bytes(2, std::byte{1}), {}, Bytes(3, std::byte{2})}};
   const Input input(&handle);
   CHECK(input.byte_size == 5);
   InputReader reader(input);

@@ -104,8 +104,12 @@ inline std::vector<int> OpenDescriptors() {
   return descriptors;
 }
 
-inline size_t DescriptorCount() { return OpenDescriptors().size(); }
+inline size_t DescriptorCount() {
+  return OpenDescriptors().size();
+}
 
-inline void WriteFile(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+inline void WriteFile(const std::string& path, const std::string& text) {
+  std::ofstream(path) << text;
+}
 
 }  // namespace pytriton::testing

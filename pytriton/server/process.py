@@ -220,6 +220,8 @@ class ServerProcess:
                 pass_fds=(theirs.fileno(),),
                 # Ctrl-C goes to a whole process group; the server has to outlive it until it is drained.
                 start_new_session=True,
+                # Once this process is gone no line of the log may end the server before it has cleaned up.
+                restore_signals=False,
             )
         except OSError as error:
             ours.close()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import socket
 from collections import deque
@@ -119,7 +120,9 @@ class Channel:
     def _receive(self) -> _Message:
         try:
             size = self._socket.recv_into(self._buffer)
-        except OSError:  # also of a descriptor that the function has closed, or a fork left to the parent
+        except OSError as error:
+            if error.errno == errno.EBADF:  # the function has closed it; the number will be another file's
+                self._socket.detach()
             raise ChannelClosed from None
         if size == 0:
             raise ChannelClosed

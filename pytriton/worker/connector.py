@@ -94,13 +94,10 @@ class Connector:
 
     def abandon(self) -> None:
         """Let go of a connection that is another process's, without a word to the server."""
-        # A child that came out of the function would go on as one more worker. The event is a new one because
-        # some thread that is no more may have held the lock of the old one.
-        self._stopped = threading.Event()
-        self._stopped.set()
         channel = self._channel() if self._channel is not None else None
         if channel is not None:
             channel.leases.forget()
+            channel.segment.abandon()
         if self._socket is not None:
             self._socket.close()
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ class Worker:
         self._writer = ResultWriter(spec.model, strict=spec.strict)
         self._channel: Channel | None = None
         self._copied_before = 0
+        self._owner = os.getpid()
         self.thread = threading.Thread(
             target=self._run, name=f"pytriton-{spec.model.model_name}-{index}", daemon=True
         )
@@ -109,8 +111,18 @@ class Worker:
         finally:
             channel.close()
             self._copied_before, self._channel = self.bytes_copied, None
+            self._end_forked_child()
         if not served:
             self._connector.pause()
+
+    def _end_forked_child(self) -> None:
+        # It would go on as one more worker; and a proper end may hang in libraries that miss their threads.
+        if os.getpid() != self._owner:
+            LOGGER.error(
+                'model "%s": a child process came out of the function and is ended; use os._exit()',
+                self._model.model_name,
+            )
+            os._exit(1)
 
     def _execute(self, channel: Channel, work: Execute, caller: Caller) -> None:
         slot, offset, length = work

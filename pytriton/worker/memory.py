@@ -28,6 +28,10 @@ class Segment:
         self.bytes_copied = 0
         """Tensor bytes that Python code has copied out of and into the segment."""
 
+    def abandon(self) -> None:
+        """Make it impossible to read or write any more, but by the arrays that there are."""
+        del self.memory
+
     def export(self, offset: int, length: int) -> Array:
         """The bytes of a block, as the array that all arrays over the slot are to be made from.
 

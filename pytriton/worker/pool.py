@@ -61,7 +61,8 @@ class ThreadWorkers:
 
     def is_alive(self) -> bool:
         """Whether all workers run."""
-        return all(worker.thread.is_alive() for worker in self._workers)
+        # One that reports its failure still runs.
+        return self._failure is None and all(worker.thread.is_alive() for worker in self._workers)
 
     def _note_failure(self, error: BaseException) -> None:
         self._failure = error

@@ -12,10 +12,10 @@ from typing import Final
 from tests.helpers.clients import Array, ask_later
 from tests.helpers.server import TIMEOUT_S, Address, Server
 
-__all__ = ["QUEUED", "Gate", "plugged", "wait_for_queue", "wait_until"]
+__all__ = ["Gate", "plugged", "wait_for_queue", "wait_until"]
 
 _POLL_S: Final = 0.002
-QUEUED: Final = "nv_inference_pending_request_count"
+_QUEUED: Final = "nv_inference_pending_request_count"
 
 
 class Gate:
@@ -49,26 +49,21 @@ class Gate:
 
 
 @contextlib.contextmanager
-def plugged(
-    server: Server, model: str, gate: Gate, plug: Mapping[str, Array], workers: int = 1
-) -> Iterator[None]:
-    """Keep the workers of a model busy, so that whatever is sent in the block stays in the queue."""
+def plugged(server: Server, model: str, gate: Gate, plug: Mapping[str, Array]) -> Iterator[None]:
+    """Keep a worker busy; if it is the only one, whatever is sent in the block stays in the queue."""
     gate.shut()
     try:
-        requests = []
-        for _ in range(workers):
-            requests.append(ask_later(server, model, plug))
-            gate.wait_for_arrival()
+        request = ask_later(server, model, plug)
+        gate.wait_for_arrival()
         yield
     finally:
         gate.open()
-    for request in requests:
-        request.result(TIMEOUT_S)
+    request.result(TIMEOUT_S)
 
 
 def wait_for_queue(server: Address, model: str, count: int) -> None:
     """Wait until so many requests are in the queue of a model."""
-    wait_until(lambda: server.metrics(model).get(QUEUED) == count, f"{count} requests in the queue")
+    wait_until(lambda: server.metrics(model).get(_QUEUED) == count, f"{count} requests in the queue")
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Watch", "children", "descriptors", "resident_bytes", "server_of", "threads", "watching"]
+__all__ = ["Watch", "children", "descriptors", "memory", "server_of", "servers_of", "threads", "watching"]
 
 _SERVER: Final = "tritonserver"
 
@@ -58,16 +58,22 @@ def children(pid: int) -> set[int]:
     return found
 
 
+def servers_of(pid: int) -> list[int]:
+    """The servers that a process has started."""
+    return [child for child in children(pid) if _name(child) == _SERVER]
+
+
 def server_of(pid: int) -> int:
     """The one server that a process has started."""
-    (server,) = (child for child in children(pid) if _name(child) == _SERVER)
+    (server,) = servers_of(pid)
     return server
 
 
-def resident_bytes(pid: int) -> int:
-    """Memory of a process that is in RAM, shared memory included."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGESIZE")
+def memory(pid: int) -> dict[str, int]:
+    """Memory of a process in bytes, by the names that the kernel has for it."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    fields = [line.split() for line in lines if line.endswith(" kB")]
+    return {name.removesuffix(":"): 1024 * int(number) for name, number, _ in fields}
 
 
 def descriptors(pid: int) -> int:

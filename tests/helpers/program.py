@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.helpers.processes import Watch, server_of
+from tests.helpers.gate import wait_until
+from tests.helpers.processes import Watch, servers_of
 from tests.helpers.server import LOCAL, Address
 
 __all__ = ["Program", "started"]
@@ -27,7 +28,7 @@ _TIMEOUT_S: Final = 30.0
 class Program:
     """A program that has said that it serves."""
 
-    def __init__(self, name: str, home: Path) -> None:
+    def __init__(self, name: str, home: Path, *, half_started: bool) -> None:
         self.home = home
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.helpers.programs", name],
@@ -41,8 +42,12 @@ class Program:
         self.server: Watch | None = None
         try:
             self.ports = [int(port) for port in self.expect("ports").split()]
-            self.expect("log Model")
-            self.server = Watch(server_of(self.watch.pid))
+            if half_started:
+                wait_until(lambda: bool(servers_of(self.watch.pid)), "a server")
+            else:
+                self.expect("log Model")
+            (server,) = servers_of(self.watch.pid)
+            self.server = Watch(server)
         except BaseException:
             self.close()
             raise
@@ -101,8 +106,8 @@ class Program:
 
 
 @contextlib.contextmanager
-def started(name: str, home: Path) -> Iterator[Program]:
-    """A program for the length of a block."""
-    program = Program(name, home)
+def started(name: str, home: Path, *, half_started: bool = False) -> Iterator[Program]:
+    """A program for the length of a block, which serves, or whose server has just been started."""
+    program = Program(name, home, half_started=half_started)
     with contextlib.closing(program):
         yield program

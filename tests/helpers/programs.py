@@ -93,6 +93,17 @@ def serves_and_fails() -> None:
     wait_for_a_line()
 
 
+@batch
+def failing(**inputs: Any) -> list[Any]:
+    kept = [array * 2 for array in inputs.values()]
+    raise ValueError(f"of {len(kept)} inputs")
+
+
+@program
+def fails() -> None:
+    make_triton(failing=failing).serve()
+
+
 @program
 def serves_in_a_thread() -> None:
     triton = make_triton()

@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays that functions keep, change, give back and hand to other processes: nobody else ever notices."""
+"""Arrays that functions keep, change and give back: nobody else ever notices."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import multiprocessing
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -65,28 +61,31 @@ def test_kept_inputs_keep_their_values(whole: bool, serve: Callable[..., Server]
     kept.clear()
 
 
-def keep_in_exception(array: Array) -> BaseException:
-    def fail(held: Array) -> None:
-        raise ValueError(held)
-
+def in_exception(array: Array) -> Exception:
     try:
-        fail(array)
+        raise ValueError(array)
     except ValueError as error:
         return error
+
+
+def in_cycle(array: Array) -> list[Any]:
+    cycle: list[Any] = [array]
+    cycle.append(cycle)
+    return cycle
 
 
 HOLDERS: dict[str, tuple[Callable[[Array], Any], Callable[[Any], Array]]] = {
     "view": (lambda array: array[:, ::2], lambda held: held),
     "row": (lambda array: array[0], lambda held: held),
     "other dtype": (lambda array: array.view(np.uint8), lambda held: held.view(np.float32)),
-    "memoryview": (memoryview, np.asarray),
+    "memoryview": (lambda array: array.data, np.asarray),
     "buffer": (lambda array: np.frombuffer(array, np.float32), lambda held: held),
     "ctypes": (np.ctypeslib.as_ctypes, np.ctypeslib.as_array),
     "dlpack": (np.from_dlpack, lambda held: held),
     "iterator": (lambda array: array.flat, lambda held: held.base),
     "closure": (lambda array: lambda: array, lambda held: held()),
-    "exception": (keep_in_exception, lambda held: held.args[0]),
-    "cycle": (lambda array: (cycle := [array], cycle.append(cycle))[0], lambda held: held[0]),
+    "exception": (in_exception, lambda held: held.args[0]),
+    "cycle": (in_cycle, lambda held: held[0]),
     "strided": (lambda array: np.lib.stride_tricks.as_strided(array, (4,), (4,)), lambda held: held),
 }
 
@@ -235,38 +234,46 @@ def test_inputs_changed_in_place(serve: Callable[..., Server]) -> None:
                 assert (ask(server, name, make(value)).outputs["OUTPUT_1"] == -value).all()
 
 
-@pytest.mark.parametrize(
-    "view",
-    [
-        lambda array: array,
-        lambda array: array[:, ::-1],
-        lambda array: array[:, 1:],
-        lambda array: array[:, ::2],
-        lambda array: array.T.copy().T,
-        lambda array: np.asfortranarray(array),
-        lambda array: np.broadcast_to(array[:, :1], array.shape),
-        lambda array: array.astype(">f4"),
-        lambda array: np.ma.masked_array(array),
-        lambda array: np.require(array, requirements="O"),
-    ],
-)
-def test_views_of_inputs(view: Callable[[Array], Array], serve: Callable[..., Server]) -> None:
-    gate = Gate()
+VIEWS: dict[str, Callable[[Array], Array]] = {
+    "itself": lambda array: array,
+    "reversed": lambda array: array[:, ::-1],
+    "tail": lambda array: array[:, 1:],
+    "strided": lambda array: array[:, ::2],
+    "transposed": lambda array: array.T.copy().T,
+    "fortran": lambda array: np.asfortranarray(array),
+    "broadcast": lambda array: np.broadcast_to(array[:, :1], array.shape),
+    "big-endian": lambda array: array.astype(">f4"),
+    "masked": lambda array: np.ma.masked_array(array),
+    "read-only": lambda array: np.broadcast_to(array, array.shape),
+}
+GATES = {name: Gate() for name in VIEWS}
 
+
+def giver(name: str) -> Callable[..., Any]:
     @batch
     def give_back(INPUT_1: Array) -> list[Array]:
-        gate.pass_through()
-        return [view(INPUT_1)]
+        GATES[name].pass_through()
+        return [VIEWS[name](INPUT_1)]
 
-    server = serve(vector_model("m", give_back))
+    return give_back
+
+
+@pytest.fixture(scope="module")
+def views(module_leaves_nothing: None) -> Iterator[Server]:
+    with running(*(vector_model(name, giver(name)) for name in VIEWS)) as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_views_of_inputs(name: str, views: Server) -> None:
     array = np.arange(MEGABYTE // 4, dtype=np.float32)
     for size in (4, MEGABYTE // 4):
         inputs = [array[None, :size] + value for value in range(4)]
-        with plugged(server, "m", gate, row(0)):
-            futures = [ask_later(server, "m", {"INPUT_1": given}) for given in inputs]
-            wait_for_queue(server, "m", 4)
+        with plugged(views, name, GATES[name], row(0)):
+            futures = [ask_later(views, name, {"INPUT_1": given}) for given in inputs]
+            wait_for_queue(views, name, 4)
         for given, output in zip(inputs, pick(futures, "OUTPUT_1"), strict=True):
-            np.testing.assert_array_equal(output, np.asarray(view(given)))
+            np.testing.assert_array_equal(output, np.asarray(VIEWS[name](given)))
 
 
 def test_swapped_outputs_of_one_batch(serve: Callable[..., Server]) -> None:
@@ -286,61 +293,7 @@ def test_swapped_outputs_of_one_batch(serve: Callable[..., Server]) -> None:
     assert all((output == output[0, 0]).all() for output in outputs)
 
 
-# --- handed to other processes ----------------------------------------------------------------------------
-
-
-def test_function_that_forks(serve: Callable[..., Server]) -> None:
-    def fork(requests: list[Any]) -> list[Any]:
-        child = os.fork()
-        if child == 0:
-            os._exit(int(requests[0]["INPUT_1"][0, 0]))
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        return [{"OUTPUT_1": request["INPUT_1"] + status} for request in requests]
-
-    server = serve(vector_model("m", fork))
-    for value in range(5):
-        assert answer(server, "m", value) == [2 * value]
-
-
-def test_child_that_comes_out_of_the_function(serve: Callable[..., Server]) -> None:
-    def fork(requests: list[Any]) -> list[Any]:
-        child = os.fork()
-        if child:
-            os.waitpid(child, 0)
-        # The child's answer goes nowhere, and it ends like any program whose main thread ends.
-        return [{"OUTPUT_1": request["INPUT_1"] * (2 if child else 3)} for request in requests]
-
-    server = serve(vector_model("m", fork))
-    for value in range(3):
-        assert answer(server, "m", value) == [2 * value]
-    assert server.triton.is_alive()
-
-
-def test_child_that_changes_the_inputs(serve: Callable[..., Server]) -> None:
-    def double(array: Array) -> None:
-        array *= 2
-
-    def run(requests: list[Any]) -> list[Any]:
-        for request in requests:
-            process = multiprocessing.get_context("fork").Process(target=double, args=(request["INPUT_1"],))
-            process.start()
-            process.join()
-        return [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
-
-    server = serve(vector_model("m", run))
-    for value in range(3):
-        assert answer(server, "m", value) == [2 * value]  # shared memory is shared
-
-
-def test_function_that_runs_a_program(serve: Callable[..., Server]) -> None:
-    def run(requests: list[Any]) -> list[Any]:
-        program = "import os, sys; sys.stdout.write(' '.join(os.listdir('/proc/self/fd')))"
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-        assert len(done.stdout.split()) <= 4  # none of ours
-        return [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
-
-    server = serve(vector_model("m", run))
-    assert answer(server, "m", 1) == [1]
+# --- let go of ----------------------------------------------------------------------------------------------
 
 
 def test_arrays_that_go_in_another_thread(serve: Callable[..., Server]) -> None:

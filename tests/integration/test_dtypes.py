@@ -26,6 +26,7 @@ _DTYPES: Final[Mapping[str, Any]] = {
     name: ml_dtypes.bfloat16 if name == "bfloat16" else np.dtype(name).type
     for name in ("bool", *_INTEGERS, *_FLOATS)
 }
+_BFLOAT16_LIMITS: Final = (float.fromhex("0x1.FEp127"), 2.0**-126)
 _LONG: Final = 10 * 1000 * 1000
 
 
@@ -37,8 +38,10 @@ def _samples(name: str) -> Array:
     if name in _INTEGERS:
         limits = np.iinfo(dtype)
         return np.array([[limits.min, 0, limits.max], [1, 2, limits.max - 1]], dtype)
-    finite = ml_dtypes.finfo(dtype)
-    return np.array([[finite.min, -0.0, finite.max], [finite.tiny, 0.1, np.inf]], dtype)
+    largest, smallest = (
+        _BFLOAT16_LIMITS if name == "bfloat16" else (np.finfo(dtype).max, np.finfo(dtype).tiny)
+    )
+    return np.array([[-largest, -0.0, largest], [smallest, 0.1, np.inf]], dtype)
 
 
 @batch

@@ -89,15 +89,20 @@ def test_stop_from_within_the_function(tmp_path: Path) -> None:
 
 def test_rejected_worker_is_a_failure(tmp_path: Path) -> None:
     noted = threading.Event()
+    alive: list[bool] = []
+
+    def note(error: BaseException) -> None:
+        alive.append(workers.is_alive())  # whoever is woken up by this asks at once
+        noted.set()
+
     backend = FakeBackend(tmp_path / "s")
-    workers = ThreadWorkers(
-        WorkerSpec(describe_model(), str(tmp_path / "s")), [adding(1)], lambda error: noted.set()
-    )
+    workers = ThreadWorkers(WorkerSpec(describe_model(), str(tmp_path / "s")), [adding(1)], note)
     workers.start()
     connection = backend.accept()
     connection.send(layout.MESSAGE.pack(layout.REJECT, 0, 0, 0, 0, 0, 0) + b"because")
     assert noted.wait(20)
     assert isinstance(workers.failure, WorkerRejected)
+    assert alive == [False]
     assert workers.stop(20)
     assert not workers.is_alive()
     connection.close()

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the backend and a worker say to each other: the packets on the socket and the structures in shared memory. Stated
-// here once; pytriton/worker/layout.py mirrors it, a contract test compares the two field by field, and the handshake carries
-// a hash of it. Integers are native-endian; offsets count from the start of the worker's segment.
+// What the backend and a worker say to each other: the packets on the socket and the structures in shared
+// memory. Stated here once; pytriton/worker/layout.py mirrors it, a contract test compares the two field by
+// field, and the handshake carries a hash of it. Integers are native-endian; offsets count from the start of
+// the worker's segment.
 //
 // BYTES tensors, both ways: u64 offsets[n + 1], counted from the first byte after this table, then the data.
 #pragma once
@@ -25,7 +26,8 @@ enum class Kind : uint32_t {
   kExecute = 3,   // slot; offset, length: its block, which starts with a BlockHeader
   kReserved = 4,  // slot; offset, length: one more block for its results
   kRefused = 5,   // slot; length: the limit that stood in the way
-  kResult = 16,   // slot; offset, length: a ResultHeader and its records; begin_ns, end_ns: around the function
+  kResult =
+      16,  // slot; offset, length: a ResultHeader and its records; begin_ns, end_ns: around the function
   kReserve = 17,  // slot; length: bytes wanted
   kRelease = 18,  // slot: nothing in the worker refers to it any more
 };
@@ -112,8 +114,10 @@ struct Field {
   uint32_t size;
 };
 
-#define PYTRITON_FIELD(structure, name) \
-  Field { #structure, #name, static_cast<uint32_t>(offsetof(structure, name)), sizeof(structure::name) }
+#define PYTRITON_FIELD(structure, name)                                                          \
+  Field {                                                                                        \
+    #structure, #name, static_cast<uint32_t>(offsetof(structure, name)), sizeof(structure::name) \
+  }
 
 inline constexpr Field kLayout[] = {
     PYTRITON_FIELD(Hello, magic),

@@ -11,7 +11,9 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 
-uint64_t RoundUp(uint64_t length, uint64_t unit) { return (length + unit - 1) / unit * unit; }
+uint64_t RoundUp(uint64_t length, uint64_t unit) {
+  return (length + unit - 1) / unit * unit;
+}
 
 }  // namespace
 

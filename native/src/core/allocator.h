@@ -17,8 +17,8 @@ struct Block {
   }
 };
 
-// Hands out ranges of a segment, lowest address first: what is used stays together at the start, in pages already touched.
-// Not thread-safe; knows numbers only.
+// Hands out ranges of a segment, lowest address first: what is used stays together at the start, in pages
+// already touched. Not thread-safe; knows numbers only.
 class Allocator {
  public:
   explicit Allocator(uint64_t size);
@@ -29,12 +29,12 @@ class Allocator {
 
   uint64_t in_use() const { return in_use_; }
 
-  // What was touched once and not used since the last call: pages that can be given back. All free pages when nothing was
-  // allocated in between, otherwise those above the highest address in use meanwhile.
+  // What was touched once and not used since the last call: pages that can be given back. All free pages when
+  // nothing was allocated in between, otherwise those above the highest address in use meanwhile.
   std::map<uint64_t, uint64_t> TakeIdle();
 
-  // Rounds up to whole pages and, above 16 KiB, to a quarter of a power of two, so that few different lengths occur: a
-  // worker keeps something for each.
+  // Rounds up to whole pages and, above 16 KiB, to a quarter of a power of two, so that few different lengths
+  // occur: a worker keeps something for each.
   static uint64_t SizeClass(uint64_t length);
 
  private:

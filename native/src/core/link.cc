@@ -34,7 +34,11 @@ void Permit::Release() {
 }
 
 Link::Link(Socket socket, uint64_t memory_limit, std::chrono::milliseconds idle, LinkOwner& owner)
-    : socket_(std::move(socket)), owner_(owner), segment_(memory_limit), idle_(idle), allocator_(memory_limit) {}
+    : socket_(std::move(socket)),
+      owner_(owner),
+      segment_(memory_limit),
+      idle_(idle),
+      allocator_(memory_limit) {}
 
 void Link::Serve() {
   if (!Greet()) {
@@ -43,7 +47,8 @@ void Link::Serve() {
   owner_.Attached(*this);
   const std::string why = ReceiveLoop();
   Close();
-  FailAll(Failure(Code::kUnavailable, "the worker that held this request " + why + "; the request can be sent again"));
+  FailAll(Failure(Code::kUnavailable,
+                  "the worker that held this request " + why + "; the request can be sent again"));
   owner_.Detached(*this, why);
 }
 
@@ -120,8 +125,8 @@ void Link::Handle(const Message& message) {
 Link::Slot& Link::Find(const Message& message) {
   const auto found = slots_.find(message.slot);
   if (found == slots_.end()) {
-    throw ProtocolError("message " + std::to_string(message.kind) + " about slot " + std::to_string(message.slot) +
-                        ", which is not in use");
+    throw ProtocolError("message " + std::to_string(message.kind) + " about slot " +
+                        std::to_string(message.slot) + ", which is not in use");
   }
   return found->second;
 }
@@ -185,16 +190,18 @@ void Link::FreeIfDone(uint64_t id, Slot& slot) {
 Link::Reservation Link::Reserve(uint64_t length) {
   const std::unique_lock lock(mutex_);
   if (closed_) {
-    throw Failure(Code::kUnavailable, "the worker went away before it got this request; the request can be sent again");
+    throw Failure(Code::kUnavailable,
+                  "the worker went away before it got this request; the request can be sent again");
   }
   const std::optional<Block> block = allocator_.Allocate(length);
   if (!block) {
-    throw Failure(Code::kUnavailable,
-                  "no shared memory left for a batch of " + std::to_string(length) + " bytes: " +
-                      std::to_string(allocator_.in_use()) + " of " + std::to_string(segment_.size()) +
-                      " bytes are in use by " + std::to_string(slots_.size()) +
-                      " batches that are in work or whose arrays the function still keeps; keep copies of the arrays, "
-                      "or raise the limit");
+    throw Failure(
+        Code::kUnavailable,
+        "no shared memory left for a batch of " + std::to_string(length) +
+            " bytes: " + std::to_string(allocator_.in_use()) + " of " + std::to_string(segment_.size()) +
+            " bytes are in use by " + std::to_string(slots_.size()) +
+            " batches that are in work or whose arrays the function still keeps; keep copies of the arrays, "
+            "or raise the limit");
   }
   idle_rounds_ = 0;
   return {next_slot_++, *block, segment_.base()};
@@ -222,7 +229,8 @@ void Link::Post(const Reservation& reservation, std::unique_ptr<Task>& task, Per
 }
 
 void Link::Tell(const Message& message) {
-  // Never waits for a worker that does not read. The serving thread sees the end and fails what the worker held.
+  // Never waits for a worker that does not read. The serving thread sees the end and fails what the worker
+  // held.
   if (!socket_.Send(BytesOf(message), MSG_DONTWAIT)) {
     Close();
   }
@@ -252,7 +260,8 @@ void Link::GiveBackIdle() {
   {
     const std::unique_lock lock(mutex_);
     last_trim_ = std::chrono::steady_clock::now();
-    // The first quiet round gives back what lies above the peak, the second one the rest; then there is nothing left.
+    // The first quiet round gives back what lies above the peak, the second one the rest; then there is
+    // nothing left.
     if (idle_rounds_ == 2) {
       return;
     }

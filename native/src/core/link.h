@@ -21,7 +21,8 @@ namespace pytriton {
 
 class Link;
 
-// One batch on its way through a worker. Ends with its final result or with a failure, never with both, never with neither.
+// One batch on its way through a worker. Ends with its final result or with a failure, never with both, never
+// with neither.
 class Task {
  public:
   virtual ~Task() = default;
@@ -113,11 +114,12 @@ class Link {
   uint32_t capacity_ = 0;
 
   mutable std::mutex mutex_;
-  Allocator allocator_;                       // guarded by mutex_
-  std::unordered_map<uint64_t, Slot> slots_;  // guarded by mutex_; only the serving thread changes or erases a posted slot
-  uint64_t next_slot_ = 1;                    // guarded by mutex_
-  bool closed_ = false;                       // guarded by mutex_
-  int idle_rounds_ = 0;                       // guarded by mutex_
+  Allocator allocator_;  // guarded by mutex_
+  std::unordered_map<uint64_t, Slot>
+      slots_;               // guarded by mutex_; only the serving thread changes or erases a posted slot
+  uint64_t next_slot_ = 1;  // guarded by mutex_
+  bool closed_ = false;     // guarded by mutex_
+  int idle_rounds_ = 0;     // guarded by mutex_
   std::chrono::steady_clock::time_point last_trim_;
 };
 

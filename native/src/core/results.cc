@@ -29,7 +29,8 @@ void CopyRecords(const SlotView& slot, uint64_t offset, std::vector<T>& records)
 }  // namespace
 
 bool SlotView::Contains(uint64_t offset, uint64_t length) const {
-  return std::any_of(blocks.begin(), blocks.end(), [&](const Block& block) { return block.Contains(offset, length); });
+  return std::any_of(blocks.begin(), blocks.end(),
+                     [&](const Block& block) { return block.Contains(offset, length); });
 }
 
 uint32_t ElementSize(uint32_t datatype) {
@@ -58,14 +59,15 @@ ResultTable::ResultTable(const SlotView& slot, const Message& message, const Res
   const uint64_t errors_size = uint64_t{header.error_count} * sizeof(ErrorRecord);
   if (message.length != sizeof(header) + tensors_size + errors_size) {
     throw ProtocolError("a result table of " + std::to_string(message.length) + " bytes cannot hold " +
-                        std::to_string(header.tensor_count) + " tensors and " + std::to_string(header.error_count) +
-                        " errors");
+                        std::to_string(header.tensor_count) + " tensors and " +
+                        std::to_string(header.error_count) + " errors");
   }
   const auto requests = static_cast<uint32_t>(bounds.request_rows.size());
   if (header.tensor_count > uint64_t{bounds.tensor_count} * (uint64_t{requests} + 1) ||
       header.error_count > uint64_t{requests} + 1) {
     throw ProtocolError("a result table of " + std::to_string(header.tensor_count) + " tensors and " +
-                        std::to_string(header.error_count) + " errors for " + std::to_string(requests) + " requests");
+                        std::to_string(header.error_count) + " errors for " + std::to_string(requests) +
+                        " requests");
   }
   tensors_.resize(header.tensor_count);
   errors_.resize(header.error_count);
@@ -96,8 +98,9 @@ ResultTable::ResultTable(const SlotView& slot, const Message& message, const Res
   for (const ErrorRecord& error : errors_) {
     if ((error.request != kAllRequests && error.request >= requests) ||
         (error.length > 0 && !slot.Contains(error.offset, error.length))) {
-      throw ProtocolError("an error for request " + std::to_string(error.request) + " of " + std::to_string(requests) +
-                          " with a text of " + std::to_string(error.length) + " bytes");
+      throw ProtocolError("an error for request " + std::to_string(error.request) + " of " +
+                          std::to_string(requests) + " with a text of " + std::to_string(error.length) +
+                          " bytes");
     }
     for (uint32_t request = 0; request < requests; ++request) {
       if (error.request == kAllRequests || error.request == request) {
@@ -107,12 +110,14 @@ ResultTable::ResultTable(const SlotView& slot, const Message& message, const Res
   }
 }
 
-void ResultTable::CheckTensor(const SlotView& slot, const TensorRecord& record, const ResultBounds& bounds) const {
+void ResultTable::CheckTensor(const SlotView& slot, const TensorRecord& record,
+                              const ResultBounds& bounds) const {
   if (record.tensor >= bounds.tensor_count) {
     Reject(record, "the model has " + std::to_string(bounds.tensor_count));
   }
   if (record.request != kAllRequests && record.request >= bounds.request_rows.size()) {
-    Reject(record, "request " + std::to_string(record.request) + " of " + std::to_string(bounds.request_rows.size()));
+    Reject(record,
+           "request " + std::to_string(record.request) + " of " + std::to_string(bounds.request_rows.size()));
   }
   if (record.rank > kMaxRank) {
     Reject(record, "rank " + std::to_string(record.rank) + " is more than " + std::to_string(kMaxRank));
@@ -154,7 +159,8 @@ std::vector<uint64_t> CopyStringOffsets(const SlotView& slot, const TensorRecord
   const uint64_t elements = ElementCount({record.dims, record.rank});
   const uint64_t data_size = record.length - (elements + 1) * sizeof(uint64_t);
   std::vector<uint64_t> offsets(count + 1);
-  std::memcpy(offsets.data(), slot.base + record.offset + first * sizeof(uint64_t), offsets.size() * sizeof(uint64_t));
+  std::memcpy(offsets.data(), slot.base + record.offset + first * sizeof(uint64_t),
+              offsets.size() * sizeof(uint64_t));
   if (!std::is_sorted(offsets.begin(), offsets.end()) || offsets.back() > data_size) {
     Reject(record, "string offsets that do not ascend within its " + std::to_string(data_size) + " bytes");
   }
@@ -162,7 +168,8 @@ std::vector<uint64_t> CopyStringOffsets(const SlotView& slot, const TensorRecord
     const uint64_t length = offsets[element + 1] - offsets[element];
     if (length > std::numeric_limits<uint32_t>::max()) {
       throw Failure(Code::kUnsupported, "a string of " + std::to_string(length) + " bytes in output " +
-                                            std::to_string(record.tensor) + "; they have to be shorter than 4 GiB");
+                                            std::to_string(record.tensor) +
+                                            "; they have to be shorter than 4 GiB");
     }
   }
   return offsets;

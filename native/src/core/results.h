@@ -12,7 +12,8 @@
 
 namespace pytriton {
 
-// The memory of one batch as the server remembers it: what a worker says of its results is checked against this.
+// The memory of one batch as the server remembers it: what a worker says of its results is checked against
+// this.
 struct SlotView {
   const std::byte* base;
   std::span<const Block> blocks;
@@ -28,8 +29,8 @@ struct ResultBounds {
   bool batching;                           // the first dimension is rows
 };
 
-// Results that were copied out of shared memory and found sound: every range lies in the slot, every length fits its shape,
-// every index is one that exists.
+// Results that were copied out of shared memory and found sound: every range lies in the slot, every length
+// fits its shape, every index is one that exists.
 class ResultTable {
  public:
   // Throws ProtocolError.
@@ -49,7 +50,8 @@ class ResultTable {
 
   std::vector<TensorRecord> tensors_;
   std::vector<ErrorRecord> errors_;
-  std::vector<const TensorRecord*> by_request_;  // [request][tensor], one row when all records are for all requests
+  std::vector<const TensorRecord*>
+      by_request_;  // [request][tensor], one row when all records are for all requests
   std::vector<const ErrorRecord*> error_of_;
   uint32_t tensor_count_;
   bool shared_rows_ = true;
@@ -62,8 +64,9 @@ uint32_t ElementSize(uint32_t datatype);
 // Product of dimensions. Throws ProtocolError when one is negative or the product does not fit.
 uint64_t ElementCount(std::span<const int64_t> dims);
 
-// Offsets of elements [first, first + count] of a BYTES tensor, copied out and checked: none lies beyond the data, none
-// before its predecessor. Throws ProtocolError, and Failure for strings that are longer than Triton can say.
+// Offsets of elements [first, first + count] of a BYTES tensor, copied out and checked: none lies beyond the
+// data, none before its predecessor. Throws ProtocolError, and Failure for strings that are longer than
+// Triton can say.
 std::vector<uint64_t> CopyStringOffsets(const SlotView& slot, const TensorRecord& record, uint64_t first,
                                         uint64_t count);
 

@@ -24,7 +24,9 @@ Segment::Segment(uint64_t size) : size_(size), base_(nullptr) {
   base_ = static_cast<std::byte*>(mapped);
 }
 
-Segment::~Segment() { munmap(base_, size_); }
+Segment::~Segment() {
+  munmap(base_, size_);
+}
 
 void Segment::GiveBack(uint64_t offset, uint64_t length) const {
   fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),

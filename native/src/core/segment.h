@@ -8,8 +8,9 @@
 
 namespace pytriton {
 
-// Memory shared with one worker: an anonymous file (memfd) as large as the worker's limit and sparse, so that it costs what
-// is touched. It is sealed against changing its size: a worker that truncated it would crash the server.
+// Memory shared with one worker: an anonymous file (memfd) as large as the worker's limit and sparse, so that
+// it costs what is touched. It is sealed against changing its size: a worker that truncated it would crash
+// the server.
 class Segment {
  public:
   explicit Segment(uint64_t size);

@@ -24,7 +24,8 @@ Session::Session(Options options)
 
 Session::~Session() {
   Stop();
-  unlink(options_.socket_path.c_str());  // while it is ours: once nobody listens, the next session may take the path
+  unlink(options_.socket_path
+             .c_str());  // while it is ours: once nobody listens, the next session may take the path
   listener_.Shutdown();
   acceptor_.join();
   Stop();  // who came in between
@@ -86,8 +87,9 @@ void Session::JoinFinished() {
   std::vector<std::unique_ptr<Connection>> finished;
   {
     const std::unique_lock lock(mutex_);
-    const auto gone = std::stable_partition(connections_.begin(), connections_.end(),
-                                            [](const auto& connection) { return connection->link != nullptr; });
+    const auto gone =
+        std::stable_partition(connections_.begin(), connections_.end(),
+                              [](const auto& connection) { return connection->link != nullptr; });
     std::move(gone, connections_.end(), std::back_inserter(finished));
     connections_.erase(gone, connections_.end());
   }
@@ -132,7 +134,8 @@ void Session::WaitForWorkers(uint32_t count, std::chrono::milliseconds timeout) 
   const bool in_time =
       changed_.wait_for(lock, timeout, [&] { return attached_ >= count || given_up_ || stopping_; });
   if (attached_ < count) {
-    const std::string when = in_time ? "before loading was given up" : "within " + std::to_string(timeout.count()) + " ms";
+    const std::string when =
+        in_time ? "before loading was given up" : "within " + std::to_string(timeout.count()) + " ms";
     throw Failure(Code::kUnavailable,
                   std::to_string(attached_) + " of " + std::to_string(count) + " workers attached " + when);
   }
@@ -169,14 +172,16 @@ Permit Session::Acquire(Claim& claim) {
       return permit;
     }
     if (stopping_) {
-      throw Failure(Code::kUnavailable, "the model is being unloaded, or the application that serves it has ended");
+      throw Failure(Code::kUnavailable,
+                    "the model is being unloaded, or the application that serves it has ended");
     }
     if (attached_ > 0) {
       changed_.wait(lock);
     } else if (changed_.wait_until(lock, alone_since_ + options_.grace) == std::cv_status::timeout &&
                attached_ == 0) {
-      throw Failure(Code::kUnavailable, "the model has no worker: the process that runs its function has ended or "
-                                        "does not answer; the request can be sent again");
+      throw Failure(Code::kUnavailable,
+                    "the model has no worker: the process that runs its function has ended or "
+                    "does not answer; the request can be sent again");
     }
   }
 }

@@ -38,15 +38,15 @@ class Claim {
   Session* session_ = nullptr;
 };
 
-// The workers of one model version: lets them connect, and says which of them takes the next batch. Workers come and go at
-// any time.
+// The workers of one model version: lets them connect, and says which of them takes the next batch. Workers
+// come and go at any time.
 class Session final : public LinkOwner {
  public:
   struct Options {
     std::string socket_path;
-    uint64_t memory_limit = 0;                // bytes, per worker
-    std::chrono::milliseconds grace{5000};    // how long requests wait when there is no worker
-    std::chrono::milliseconds idle{5000};     // how long memory lies idle before it goes back to the system
+    uint64_t memory_limit = 0;              // bytes, per worker
+    std::chrono::milliseconds grace{5000};  // how long requests wait when there is no worker
+    std::chrono::milliseconds idle{5000};   // how long memory lies idle before it goes back to the system
     std::function<void(const std::string&)> log = [](const std::string&) {};
   };
 
@@ -60,12 +60,12 @@ class Session final : public LinkOwner {
   void WaitForWorkers(uint32_t count, std::chrono::milliseconds timeout);
   void GiveUpWaiting();
 
-  // Turns a claim, if there is one, into a permit: waits for a worker that is free. Throws Failure when there has been none
-  // at all for the grace period.
+  // Turns a claim, if there is one, into a permit: waits for a worker that is free. Throws Failure when there
+  // has been none at all for the grace period.
   Permit Acquire(Claim& claim);
 
-  // Waits until a worker is free that no other claim counts on, or until nothing is in flight. A claim keeps no one else
-  // from taking the worker: whoever has a batch goes before those who only expect one.
+  // Waits until a worker is free that no other claim counts on, or until nothing is in flight. A claim keeps
+  // no one else from taking the worker: whoever has a batch goes before those who only expect one.
   Claim AwaitFree();
 
   // What links report.
@@ -102,7 +102,7 @@ class Session final : public LinkOwner {
   std::chrono::steady_clock::time_point alone_since_;     // guarded by mutex_
   bool stopping_ = false;                                 // guarded by mutex_
   bool given_up_ = false;                                 // guarded by mutex_
-  std::thread acceptor_;  // last: it uses all of the above
+  std::thread acceptor_;                                  // last: it uses all of the above
 };
 
 }  // namespace pytriton

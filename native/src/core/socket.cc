@@ -40,8 +40,8 @@ Socket Socket::Listen(const std::string& path) {
     throw Failure(Code::kAlreadyExists, "\"" + path + "\" is in use: what it is for is loaded already");
   }
   unlink(path.c_str());
-  if (bind(listener.get(), place, sizeof(address)) != 0 ||
-      chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0 || listen(listener.get(), SOMAXCONN) != 0) {
+  if (bind(listener.get(), place, sizeof(address)) != 0 || chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0 ||
+      listen(listener.get(), SOMAXCONN) != 0) {
     throw SystemFailure("listening on \"" + path + "\"");
   }
   return listener;
@@ -123,6 +123,8 @@ uid_t Socket::PeerUser() const {
   return credentials.uid;
 }
 
-void Socket::Shutdown() const { shutdown(fd_.get(), SHUT_RDWR); }
+void Socket::Shutdown() const {
+  shutdown(fd_.get(), SHUT_RDWR);
+}
 
 }  // namespace pytriton

@@ -35,8 +35,8 @@ class Socket {
   Socket() = default;
   explicit Socket(UniqueFd fd) : fd_(std::move(fd)) {}
 
-  // Listens on `path`, replacing what a dead server left there; only this user can connect. Throws Failure, also when somebody
-  // listens there who is alive.
+  // Listens on `path`, replacing what a dead server left there; only this user can connect. Throws Failure,
+  // also when somebody listens there who is alive.
   static Socket Listen(const std::string& path);
 
   // Empty when there is nobody to accept any more.
