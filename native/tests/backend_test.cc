@@ -83,8 +83,7 @@ TEST_CASE("a model is loaded, serves and is unloaded") {
   Loaded loaded;
   const auto model = loaded.MakeModel("m", loaded.BindingText());
   auto loading = std::async(std::launch::async, [&] { return TRITONBACKEND_ModelInitialize(model.get()); });
-  REQUIRE(testing::Eventually([&] { return std::filesystem::exists(loaded.socket()); }));
-  const FakeWorker worker = FakeWorker::Attached(loaded.socket());
+  const FakeWorker worker = FakeWorker::AttachedSoon(loaded.socket());
   REQUIRE(loading.get() == nullptr);
   TRITONBACKEND_ModelInstance instance;
   instance.model = model.get();

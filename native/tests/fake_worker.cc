@@ -41,6 +41,18 @@ FakeWorker FakeWorker::Attached(const std::string& path, uint32_t capacity) {
   return worker;
 }
 
+FakeWorker FakeWorker::AttachedSoon(const std::string& path) {
+  Eventually([&] {
+    try {
+      FakeWorker probe(path);
+      return true;
+    } catch (const std::runtime_error&) {
+      return false;
+    }
+  });
+  return Attached(path);
+}
+
 FakeWorker::FakeWorker(FakeWorker&& other) noexcept
     : socket_(std::move(other.socket_)),
       segment_(std::move(other.segment_)),

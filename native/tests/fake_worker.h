@@ -24,6 +24,8 @@ class FakeWorker {
   void Connect(const std::string& path) const;
   // Connects, greets and takes the welcome.
   static FakeWorker Attached(const std::string& path, uint32_t capacity = 1);
+  // The same with a session that is only about to listen.
+  static FakeWorker AttachedSoon(const std::string& path);
   ~FakeWorker();
   FakeWorker(FakeWorker&& other) noexcept;
   FakeWorker& operator=(FakeWorker&&) = delete;

@@ -16,7 +16,7 @@ from tritonclient.utils import InferenceServerException
 
 from pytriton.decorators import batch
 from tests.helpers.clients import ask, ask_later, pick
-from tests.helpers.gate import Gate, plugged, wait_for_queue
+from tests.helpers.gate import Gate, plugged, wait_for_queue, wait_until
 from tests.helpers.server import Server, running
 from tests.helpers.vectors import TIMEOUT_S, answer, echo, vector_model
 
@@ -192,6 +192,7 @@ def test_memory_limit(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPa
     assert all((array == array[0, 0]).all() for array in kept)
     assert answer(server, "other", 1) == [1]
     kept.clear()
+    wait_until(lambda: ask_later(server, "m", big_row(-1)).exception(TIMEOUT_S) is None, "free memory")
     for _ in range(32):
         assert ask(server, "m", big_row(-1)).outputs["OUTPUT_1"].tolist() == [[-1]]
 

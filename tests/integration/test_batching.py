@@ -161,7 +161,10 @@ def test_no_batch_is_larger_than_the_maximum(server: Server) -> None:
         futures = _send(server, "dynamic", 20)
         wait_for_queue(server, "dynamic", 20)
     pick(futures, "result")
-    assert [len(numbers) for numbers in batches] == [1, 8, 8, 4]
+    sizes = [len(numbers) for numbers in batches]
+    # Where the queue is cut is the server's choice.
+    assert (sizes[0], sum(sizes), max(sizes)) == (1, 21, 8)
+    assert len(sizes) <= 6
 
 
 def test_rows_count_and_not_requests(server: Server) -> None:
@@ -172,7 +175,8 @@ def test_rows_count_and_not_requests(server: Server) -> None:
         ]
         wait_for_queue(server, "dynamic_rows", 4)
     assert [array.shape for array in pick(futures, "result")] == [(3, 1)] * 4
-    assert [len(numbers) for numbers in batches] == [1, 6, 6]
+    sizes = [len(numbers) for numbers in batches]
+    assert (sizes[0], sum(sizes), max(sizes)) == (1, 13, 6)
 
 
 def test_requests_of_other_shapes_are_not_merged(server: Server) -> None:

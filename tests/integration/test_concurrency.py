@@ -136,7 +136,7 @@ def test_one_bad_request_of_a_batch(serve: Callable[..., Server]) -> None:
         pending = [Pending(server, "m", value) for value in range(6)]
         wait_for_queue(server, "m", 6)
     replies = [request.reply() for request in pending]
-    assert sizes == [1, 6]
+    assert sum(sizes) == 7
     assert [reply.status for reply in replies] == [200, 200, 200, 500, 200, 200]
     assert "expected the batch size 1" in replies[3].error
     assert [outputs(reply) for reply in replies if reply.status == 200] == [[0], [1], [2], [4], [5]]
@@ -159,7 +159,9 @@ def test_slow_function_and_many_clients(serve: Callable[..., Server]) -> None:
         # The others are served meanwhile.
         assert [answer(server, "quick", value) for value in range(10)] == [[2 * value] for value in range(10)]
     assert [output.item() for output in pick(futures, "OUTPUT_1")] == list(range(1, 65))
-    assert sizes == [1, 16, 16, 16, 16]
+    assert max(sizes) == 16
+    assert sum(sizes) == 65
+    assert len(sizes) < 10
 
 
 # --- models that come while others serve ------------------------------------------------------------------

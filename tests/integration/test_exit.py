@@ -117,3 +117,19 @@ def test_child_does_not_end_the_server_of_its_parent(tmp_path: Path) -> None:
         program.go_on()
         assert program.wait() == 0
         assert program.left_behind() == []
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_signal_while_the_server_starts(number: signal.Signals, tmp_path: Path) -> None:
+    with started("serves", tmp_path, half_started=True) as program:
+        program.signal(number)
+        assert program.wait() == 0
+        assert program.left_behind() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGABRT])
+def test_signal_that_nobody_handles(number: signal.Signals, tmp_path: Path) -> None:
+    with started("ends_without_stop", tmp_path) as program:
+        program.signal(number)
+        assert program.wait() == -number
+        assert program.left_behind(2.0) == []
