@@ -158,14 +158,16 @@ TEST_CASE("a session that ends fails what is in flight, once") {
 }
 
 TEST_CASE("a server that is out of descriptors takes the worker once it has some") {
-  // The undefined-behaviour sanitizer needs descriptors when it meets a class for the first time: let it meet this one.
+  // The undefined-behaviour sanitizer needs descriptors when it meets a class for the first time: let it meet
+  // this one.
   CHECK_THROWS_AS(Segment(0), Failure);
   TestSession session;
   const FakeWorker first;
   FakeWorker worker;
   {
     const testing::NoDescriptors shortage;
-    // A call of accept that waits has its descriptor already: it is this worker who uses it up, if there is one.
+    // A call of accept that waits has its descriptor already: it is this worker who uses it up, if there is
+    // one.
     first.Connect(session.path());
     worker.Connect(session.path());
     worker.Send(FakeWorker::GoodHello());

@@ -201,6 +201,16 @@ def test_server_without_work_is_not_waited_for(
     assert caplog.text == ""
 
 
+def test_server_that_lingers_when_its_backend_is_gone(servers: Servers, port: int) -> None:
+    program = "def end(*_):\n control.close()\n time.sleep(60)\nsignal.signal(signal.SIGTERM, end)\n"
+    process = servers.make(program + ATTACH_AND_SERVE, port)
+    process.start()
+    begin = time.monotonic()
+    assert process.stop() is StopResult.EXITED
+    assert time.monotonic() - begin < 5
+    assert not is_running(process.pid)
+
+
 def test_start_from_a_thread_that_ends(servers: Servers, port: int) -> None:
     process = servers.make(ATTACH_AND_SERVE, port)
     thread = threading.Thread(target=process.start)
