@@ -215,8 +215,8 @@ class ServerRun:
         _stop_workers(bindings)
         for name, reply in replies.items():
             if not reply.done():
-                control.submit(Op.UNLOAD, name)  # makes it wait no longer for its workers
-                futures.wait((reply,), _UNDO_TIMEOUT_S)
+                # Makes it wait no longer for its workers.
+                futures.wait((reply, control.submit(Op.UNLOAD, name)), _UNDO_TIMEOUT_S)
             if not reply.done():
                 reply.add_done_callback(functools.partial(_unload_late, control, name))
                 continue

@@ -112,17 +112,23 @@ bool Control::WaitForPacket(int app_descriptor) const {
   return true;
 }
 
-void Control::Start(uint32_t op, uint32_t id, std::string model) {
+void Control::Start(uint32_t op, uint32_t id, const std::string& model) {
   JoinDone();
+  if (op == kLoad) {
+    models_.BeginLoading(model);  // here, where commands are in order
+  }
   const std::unique_lock lock(mutex_);
   Command& command = commands_.emplace_back();
-  const auto execute = [this, &command, op, id, name = std::move(model)] {
+  const auto execute = [this, &command, op, id, name = model] {
     try {
       Reply(id, kDone, Run(op, name));
     } catch (const Failure& failure) {
       Reply(id, static_cast<int32_t>(failure.code()), failure.what());
     } catch (const std::exception& error) {
       Reply(id, static_cast<int32_t>(Code::kInternal), error.what());
+    }
+    if (op == kLoad) {
+      models_.EndLoading(name);
     }
     const std::unique_lock finish(mutex_);
     command.done = true;
@@ -131,6 +137,9 @@ void Control::Start(uint32_t op, uint32_t id, std::string model) {
     command.thread = std::thread(execute);
   } catch (const std::system_error& error) {
     commands_.pop_back();
+    if (op == kLoad) {
+      models_.EndLoading(model);
+    }
     Reply(id, static_cast<int32_t>(Code::kUnavailable),
           std::string("no thread for the command: ") + error.what());
   }

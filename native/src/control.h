@@ -33,7 +33,7 @@ class Control {
   void Serve();
   // False when the app is gone or this object is being destroyed.
   bool WaitForPacket(int app_descriptor) const;
-  void Start(uint32_t op, uint32_t id, std::string model);
+  void Start(uint32_t op, uint32_t id, const std::string& model);
   std::string Run(uint32_t op, const std::string& model);
   void Reply(uint32_t id, int32_t code, const std::string& text) const;
   void JoinDone();

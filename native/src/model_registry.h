@@ -20,10 +20,15 @@ class ModelRegistry {
     models_[key] = {name, nullptr};
   }
 
-  // The model behind a key, once it is complete.
+  // The model behind a key; none before it is complete.
   void Set(const void* key, Model* model) {
     const std::unique_lock lock(mutex_);
-    models_[key].model = model;
+    Entry& entry = models_[key];
+    entry.model = model;
+    const auto loading = loading_.find(entry.name);
+    if (model != nullptr && loading != loading_.end() && loading->second.given_up) {
+      model->session().GiveUpWaiting();
+    }
   }
 
   void Remove(const void* key) {
@@ -45,14 +50,34 @@ class ModelRegistry {
     return names;
   }
 
-  // Makes a model that is loading wait no longer for its workers.
-  void GiveUpLoading(const std::string& name) {
+  // A load of a model, from when it was asked for until it has succeeded or failed.
+  void BeginLoading(const std::string& name) {
     const std::unique_lock lock(mutex_);
+    ++loading_[name].count;
+  }
+  void EndLoading(const std::string& name) {
+    const std::unique_lock lock(mutex_);
+    const auto loading = loading_.find(name);
+    if (--loading->second.count == 0) {
+      loading_.erase(loading);
+      changed_.notify_all();
+    }
+  }
+
+  // Makes loads of a model wait no longer for its workers, and returns when none is left, or at `Close`.
+  void GiveUpLoading(const std::string& name) {
+    std::unique_lock lock(mutex_);
+    const auto loading = loading_.find(name);
+    if (loading == loading_.end()) {
+      return;
+    }
+    loading->second.given_up = true;
     for (const auto& [key, entry] : models_) {
       if (entry.name == name && entry.model != nullptr) {
         entry.model->session().GiveUpWaiting();
       }
     }
+    changed_.wait(lock, [&] { return closed_ || !loading_.contains(name); });
   }
 
   // Returns when no model is left, or after the timeout.
@@ -98,9 +123,15 @@ class ModelRegistry {
     Model* model = nullptr;
   };
 
+  struct Loading {
+    int count = 0;
+    bool given_up = false;
+  };
+
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<const void*, Entry> models_;
+  std::map<std::string, Loading> loading_;
   bool closed_ = false;
 };
 

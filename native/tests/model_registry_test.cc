@@ -5,6 +5,7 @@
 
 #include <future>
 
+#include "core/failure.h"
 #include "support.h"
 
 namespace pytriton {
@@ -32,6 +33,40 @@ TEST_CASE("waiting for a model ends when the registry closes") {
   registry.Close();
   CHECK(gone.wait_for(testing::kLong) == std::future_status::ready);
   registry.WaitUntilGone("m");
+}
+
+TEST_CASE("giving up a load ends it, wherever it has got to, and waits for its end") {
+  const testing::TemporaryDirectory directory;
+  Binding binding;
+  binding.socket_path = directory / "s";
+  binding.memory_limit = 1 << 20;
+  binding.workers = 1;
+  binding.attach_timeout = testing::kLong;
+  ModelRegistry registry;
+  registry.GiveUpLoading("m");  // nothing is loaded
+  registry.BeginLoading("m");
+  std::future<void> given_up;
+  const auto give_up = [&] {
+    given_up = std::async(std::launch::async, [&] { registry.GiveUpLoading("m"); });
+    CHECK(given_up.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
+  };
+  bool early = false;
+  SUBCASE("before there is a model") {
+    early = true;
+    give_up();
+  }
+  SUBCASE("while it waits") {}
+  Model model("m", 1, binding);
+  registry.Add(&model, "m");
+  registry.Set(&model, &model);
+  auto waiting = std::async(std::launch::async, [&] { model.WaitForWorkers(); });
+  if (!early) {
+    give_up();
+  }
+  CHECK_THROWS_AS(waiting.get(), Failure);
+  registry.EndLoading("m");
+  CHECK(given_up.wait_for(testing::kLong) == std::future_status::ready);
+  registry.Remove(&model);
 }
 
 TEST_CASE("models that are not complete have no counters") {

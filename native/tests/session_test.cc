@@ -263,6 +263,23 @@ TEST_CASE("nobody waits for a claim when nothing is in flight that could free a 
   claim.reset();
 }
 
+TEST_CASE("memory that busy batches do not reach goes back to the system while they run") {
+  TestSession session(1 << 20,
+                      [](Session::Options& options) { options.idle = std::chrono::milliseconds(20); });
+  const FakeWorker worker = FakeWorker::Attached(session.path());
+  session->WaitForWorkers(1, kLong);
+  const auto run = [&](uint64_t length) {
+    const auto events = session.Post(length);
+    const Message execute = worker.Receive(Kind::kExecute);
+    std::memset(worker.base() + execute.offset + 64, 1, execute.length - 64);
+    worker.Answer(execute, OneNumber());
+    return events->Await("end");
+  };
+  REQUIRE(run(800'000));
+  CHECK(BytesOccupied(worker.descriptor()) >= 800'000);
+  CHECK(Eventually([&] { return run(4096) && BytesOccupied(worker.descriptor()) <= 8192; }));
+}
+
 TEST_CASE("memory that lies idle goes back to the system, whenever it was used last") {
   TestSession session(1 << 20,
                       [](Session::Options& options) { options.idle = std::chrono::milliseconds(20); });

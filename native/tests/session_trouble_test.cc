@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -155,6 +156,23 @@ TEST_CASE("a session that ends fails what is in flight, once") {
   }
   CHECK(one.SeesEnd());
   CHECK(two.SeesEnd());
+}
+
+TEST_CASE("a session that is stopped lets go of everybody") {
+  TestSession session(1 << 20, [](Session::Options& options) { options.grace = kLong; });
+  const FakeWorker worker = FakeWorker::Attached(session.path());
+  session->WaitForWorkers(1, kLong);
+  const auto in_flight = session.Post();
+  auto waiting = std::async(std::launch::async, [&] { return session.Post(); });
+  auto expecting = std::async(std::launch::async, [&] { return session->AwaitFree(); });
+  CHECK(waiting.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
+  session->Stop();
+  CHECK(worker.SeesEnd());
+  CHECK(in_flight->Await("failure: "));
+  CHECK_THROWS_AS(waiting.get(), Failure);
+  expecting.get();
+  CHECK_THROWS_AS(session.Post(), Failure);
+  session->Stop();
 }
 
 TEST_CASE("a server that is out of descriptors takes the worker once it has some") {

@@ -65,6 +65,22 @@ def test_program_is_killed(tmp_path: Path) -> None:
             assert "went away" in reply.error or "has ended" in reply.error
 
 
+def test_program_with_sockets_elsewhere_is_killed(tmp_path: Path) -> None:
+    def elsewhere() -> set[Path]:
+        return {path for path in Path("/tmp").glob("pytriton-*") if str(path) in bindings()}
+
+    def bindings() -> str:
+        return " ".join(path.read_text() for path in home.glob("*/model-store/*/1/binding"))
+
+    # Deeper than the address of a socket can be.
+    home = tmp_path / ("d" * 100)
+    with started("serves", home) as program:
+        (sockets,) = elsewhere()
+        program.signal(signal.SIGKILL)
+        assert program.left_behind(GONE_S) == []
+        assert not sockets.exists()
+
+
 def test_program_is_killed_while_its_server_starts(tmp_path: Path) -> None:
     with started("serves", tmp_path, half_started=True) as program:
         program.signal(signal.SIGKILL)

@@ -39,7 +39,8 @@ def usage(pid: int) -> Usage:
 def assert_steady(before: Usage, after: Usage, megabytes: int) -> None:
     assert after.anonymous - before.anonymous < megabytes * MEGABYTE
     assert after.shared - before.shared < megabytes * MEGABYTE
-    assert after.descriptors <= before.descriptors
+    # The server closes connections a moment after their clients.
+    assert after.descriptors <= before.descriptors + CLIENTS
     assert after.threads <= before.threads
 
 
