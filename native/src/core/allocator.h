@@ -34,7 +34,7 @@ class Allocator {
   std::map<uint64_t, uint64_t> TakeIdle();
 
   // Rounds up to whole pages and, above 16 KiB, to a quarter of a power of two, so that few different lengths
-  // occur: a worker keeps something for each.
+  // occur and what one block leaves fits the next.
   static uint64_t SizeClass(uint64_t length);
 
  private:

@@ -115,8 +115,8 @@ class Link {
 
   mutable std::mutex mutex_;
   Allocator allocator_;  // guarded by mutex_
-  std::unordered_map<uint64_t, Slot>
-      slots_;               // guarded by mutex_; only the serving thread changes or erases a posted slot
+  // Guarded by mutex_; only the serving thread changes or erases a posted slot.
+  std::unordered_map<uint64_t, Slot> slots_;
   uint64_t next_slot_ = 1;  // guarded by mutex_
   bool closed_ = false;     // guarded by mutex_
   int idle_rounds_ = 0;     // guarded by mutex_

@@ -50,8 +50,8 @@ class ResultTable {
 
   std::vector<TensorRecord> tensors_;
   std::vector<ErrorRecord> errors_;
-  std::vector<const TensorRecord*>
-      by_request_;  // [request][tensor], one row when all records are for all requests
+  // [request][tensor], one row when all records are for all requests.
+  std::vector<const TensorRecord*> by_request_;
   std::vector<const ErrorRecord*> error_of_;
   uint32_t tensor_count_;
   bool shared_rows_ = true;

@@ -24,8 +24,8 @@ Session::Session(Options options)
 
 Session::~Session() {
   Stop();
-  unlink(options_.socket_path
-             .c_str());  // while it is ours: once nobody listens, the next session may take the path
+  // While it is ours: once nobody listens, the next session may take the path.
+  unlink(options_.socket_path.c_str());
   listener_.Shutdown();
   acceptor_.join();
   Stop();  // who came in between
