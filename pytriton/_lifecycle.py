@@ -97,7 +97,7 @@ class ServerRun:
         self._repository = ModelRepository(workspace.model_store_path)
         exit_timeout = config.exit_timeout_secs
         self._exit_timeout_s = _EXIT_TIMEOUT_S if exit_timeout is None else float(exit_timeout)
-        self._has_work_of_its_own = config.model_repository is not None or bool(config.trace_config)
+        self._has_work_of_its_own = _has_models_of_its_own(config) or bool(config.trace_config)
         self._bindings: list[Binding] = []
         self.ended = Flag()
         """Set when the server or a model has ended, or is about to be stopped."""
@@ -267,6 +267,10 @@ def _wait_loaded(
         raise PyTritonModelLoadError(f"{error.message}: {why}", error.code) from None
 
 
+def _has_models_of_its_own(config: TritonConfig) -> bool:
+    return config.model_repository is not None or bool(config.model_repositories)
+
+
 def _command(
     config: TritonConfig,
     security: TritonSecurityConfig,
@@ -283,11 +287,11 @@ def _command(
         ours["cache_directory"] = str(binary.cache_directory)
     if (restriction := security.restriction) is not None:
         ours |= {"http_restricted_api": restriction, "grpc_restricted_protocol": restriction}
-    if config.model_repository is None:
+    if not _has_models_of_its_own(config):
         # We drain before we end the server. With a timeout it would wait for idle connections to go away too.
         ours["exit_timeout_secs"] = 0
     # The server takes "*" only alone; the bootstrap model is then one of all.
-    loaded = BOOTSTRAP_MODEL_NAME if config.model_repository is None else "*"
+    loaded = "*" if _has_models_of_its_own(config) else BOOTSTRAP_MODEL_NAME
     return [
         str(binary.path),
         f"--model-repository={repository.path}",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import math
 import os
 import re
 import types
@@ -35,7 +36,9 @@ class TritonConfig:
     in the environment. Fields win over the environment, the environment over the server's defaults.
     """
 
-    model_repository: Annotated[Path | None, "One more model repository, whose models are all loaded."] = None
+    model_repository: Annotated[Path | None, "A model repository of your own; all its models are loaded."] = (
+        None
+    )
     id: Annotated[str | None, "Name of this server."] = None
     log_verbose: Annotated[int | None, "Level of verbose logging; 0 is off."] = None
     log_file: Annotated[Path | None, "File for the server's log, instead of Python logging."] = None
@@ -97,6 +100,50 @@ class TritonConfig:
     )
     cache_directory: Annotated[str | None, "Directory of the response caches' libraries."] = None
     buffer_manager_thread_count: Annotated[int | None, "Threads that copy inputs and outputs."] = None
+    # What 0.7 did not offer.
+    model_repositories: Annotated[
+        list[str] | None, "More model repositories; all their models are loaded.", "--model-repository"
+    ] = None
+    model_config_name: Annotated[
+        str | None, "Which of their configurations those models are loaded with."
+    ] = None
+    model_load_thread_count: Annotated[int | None, "Threads that load models (4)."] = None
+    model_load_retry_count: Annotated[int | None, "How often loading a model is tried again (0)."] = None
+    model_load_gpu_limit: Annotated[
+        list[str] | None, "GPU memory beyond which no model is loaded: <device>:<fraction>."
+    ] = None
+    reuse_http_port: Annotated[bool | None, "Whether several servers may share the HTTP port."] = None
+    reuse_grpc_port: Annotated[bool | None, "Whether several servers may share the gRPC port."] = None
+    grpc_max_connection_age: Annotated[int | None, "Milliseconds that a gRPC connection may last."] = None
+    grpc_max_connection_age_grace: Annotated[
+        int | None, "Milliseconds that its calls get after that to finish."
+    ] = None
+    log_info: Annotated[bool | None, "Whether the log has what is of level INFO."] = None
+    log_warning: Annotated[bool | None, "Whether the log has warnings."] = None
+    log_error: Annotated[bool | None, "Whether the log has errors."] = None
+    log_format: Annotated[str | None, "Format of the log: default or ISO8601."] = None
+    rate_limit: Annotated[str | None, "Rate limiting of model instances: execution_count or off (off)."] = (
+        None
+    )
+    rate_limit_resource: Annotated[
+        list[str] | None, "Resources of the rate limiter: <name>:<count>[:<device>]."
+    ] = None
+    host_policy: Annotated[list[str] | None, "Settings of host policies: <policy>,<setting>=<value>."] = None
+    pinned_memory_pool_byte_size: Annotated[int | None, "Bytes of pinned memory for transfers (256 MB)."] = (
+        None
+    )
+    cuda_memory_pool_byte_size: Annotated[
+        list[str] | None, "Bytes of CUDA memory for transfers: <device>:<bytes> (64 MB)."
+    ] = None
+    cuda_virtual_address_size: Annotated[
+        list[str] | None, "CUDA address space of growing states: <device>:<bytes> (1 GB)."
+    ] = None
+    enable_peer_access: Annotated[bool | None, "Whether GPUs may read each other's memory (true)."] = None
+    min_supported_compute_capability: Annotated[
+        float | None, "GPUs of a lower compute capability are not used."
+    ] = None
+    backend_config: Annotated[list[str] | None, "Settings of backends: <backend>,<setting>=<value>."] = None
+    repoagent_directory: Annotated[Path | None, "Directory of the repository agents' libraries."] = None
 
     def __new__(cls, *args: Any, **fields: Any) -> TritonConfig:
         """Refuse positional arguments, in words."""
@@ -185,11 +232,7 @@ class Option:
     name: str
     kind: type
     help: str
-
-    @property
-    def flag(self) -> str:
-        """The server's flag."""
-        return "--" + self.name.replace("_", "-")
+    flag: str
 
     @property
     def variable(self) -> str:
@@ -217,9 +260,10 @@ def options() -> tuple[Option, ...]:
 
 
 def _as_option(name: str, hint: Any) -> Option:
-    optional, text = typing.get_args(hint)
+    optional, text, *flags = typing.get_args(hint)
     (given,) = (argument for argument in typing.get_args(optional) if argument is not types.NoneType)
-    return Option(name, typing.get_origin(given) or given, text)
+    (flag,) = flags or ("--" + name.replace("_", "-"),)
+    return Option(name, typing.get_origin(given) or given, text, flag)
 
 
 def _parse_bool(value: Any, where: str) -> bool:
@@ -240,6 +284,15 @@ def _parse_int(value: Any, where: str) -> int:
     except (TypeError, ValueError, OverflowError):
         pass
     raise PyTritonValidationError(f"{where}: expected an integer, got {value!r}.")
+
+
+def _parse_float(value: Any, where: str) -> float:
+    try:
+        if not isinstance(value, bool) and math.isfinite(number := float(value)):
+            return number
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise PyTritonValidationError(f"{where}: expected a number, got {value!r}.")
 
 
 def _parse_str(value: Any, where: str) -> str:
@@ -267,6 +320,7 @@ def _parse_list(value: Any, where: str) -> list[str]:
 _PARSERS: Final[dict[type, Callable[[Any, str], Any]]] = {
     bool: _parse_bool,
     int: _parse_int,
+    float: _parse_float,
     str: _parse_str,
     Path: _parse_path,
     list: _parse_list,

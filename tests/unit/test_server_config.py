@@ -10,7 +10,8 @@ import pytest
 from pytriton.exceptions import PyTritonValidationError
 from pytriton.server.config import ENVIRONMENT_PREFIX, TritonConfig, options
 
-FIELD_COUNT = 50
+FIELDS_OF_0_7 = 50
+FIELD_COUNT = 73
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +29,33 @@ def test_table_has_every_field() -> None:
     assert len(options()) == FIELD_COUNT
     assert [option.name for option in options()] == list(TritonConfig().to_dict())
     assert all(option.help for option in options())
+    # In the order of 0.7, what it did not have behind.
+    assert options()[FIELDS_OF_0_7 - 1].name == "buffer_manager_thread_count"
 
 
 def test_flags_and_variables_follow_from_names() -> None:
     (option,) = (option for option in options() if option.name == "http_port")
     assert (option.flag, option.variable) == ("--http-port", "PYTRITON_TRITON_CONFIG_HTTP_PORT")
+
+
+def test_repositories_of_the_user() -> None:
+    config = TritonConfig(model_repository=Path("/a"), model_repositories=["/b", "/c d"])
+    assert config.arguments() == [
+        "--model-repository=/a",
+        "--model-repository=/b",
+        "--model-repository=/c d",
+    ]
+
+
+@pytest.mark.parametrize(("given", "expected"), [("7.5", 7.5), (8, 8.0), (6.1, 6.1)])
+def test_float(given: Any, expected: float) -> None:
+    assert TritonConfig(min_supported_compute_capability=given).min_supported_compute_capability == expected
+
+
+@pytest.mark.parametrize("given", ["many", True, "nan", [1]])
+def test_what_is_no_float(given: Any) -> None:
+    with pytest.raises(PyTritonValidationError, match=r"min_supported_compute_capability: expected a number"):
+        TritonConfig(min_supported_compute_capability=given)
 
 
 def test_nothing_given_means_no_arguments() -> None:
