@@ -30,7 +30,11 @@ void Instance::Submit(std::unique_ptr<Task>& task, Batch& batch) {
       const Link::Reservation reservation = link->Reserve(batch.BlockSize());
       try {
         batch.CopyInputs(reservation);
-        link->Post(reservation, task, permit);
+        if (link->capacity() == 1) {
+          link->Run(reservation, task, permit);
+        } else {
+          link->Post(reservation, task, permit);
+        }
         return;
       } catch (...) {
         link->Abandon(reservation);

@@ -35,10 +35,12 @@ void Permit::Release() {
 
 Link::Link(Socket socket, uint64_t memory_limit, std::chrono::milliseconds idle, LinkOwner& owner)
     : socket_(std::move(socket)),
+      readiness_(socket_),
       owner_(owner),
       segment_(memory_limit),
       idle_(idle),
-      allocator_(memory_limit) {}
+      allocator_(memory_limit),
+      last_trim_(std::chrono::steady_clock::now()) {}
 
 void Link::Serve() {
   if (!Greet()) {
@@ -74,51 +76,72 @@ bool Link::Greet() {
     owner_.Rejected(reason);
     return false;
   }
-  socket_.SetReceiveTimeout(static_cast<int>(idle_.count()));
+  socket_.SetReceiveTimeout(0);
   const Message welcome = MakeMessage(Kind::kWelcome, 0, 0, segment_.size());
   return socket_.SendWithDescriptor(BytesOf(welcome), segment_.descriptor());
 }
 
 std::string Link::ReceiveLoop() {
-  last_trim_ = std::chrono::steady_clock::now();
-  std::array<std::byte, sizeof(Message)> packet;
   while (true) {
-    size_t size = 0;
-    switch (socket_.Receive(packet, size)) {
-      case Socket::Received::kEnd:
-        return "went away";
-      case Socket::Received::kTimeout:
-        GiveBackIdle();
-        continue;
-      case Socket::Received::kPacket:
-        break;
+    if (!readiness_.Wait(idle_)) {
+      GiveBackIdle();
+      continue;
     }
-    try {
-      // A packet longer than a message was cut: let the decoder say so.
-      Handle(DecodeMessage({packet.data(), size > packet.size() ? 0 : size}));
-    } catch (const ProtocolError& error) {
-      return std::string("broke the protocol (") + error.what() + ")";
-    } catch (const std::exception& error) {
-      // Such as results that ask for more memory than there is: no reason to end the server.
-      return std::string("sent what could not be handled (") + error.what() + ")";
+    // Whoever runs a batch reads until it is done, or until the end.
+    const std::unique_lock reading(reading_);
+    Step step = Step::kMessage;
+    while (step == Step::kMessage || step == Step::kBatchDone) {
+      step = Receive(MSG_DONTWAIT);
+    }
+    if (step == Step::kEnd) {
+      return end_;
+    }
+    if (std::chrono::steady_clock::now() - last_trim_ > idle_) {
+      GiveBackIdle();
     }
   }
 }
 
-void Link::Handle(const Message& message) {
-  switch (static_cast<Kind>(message.kind)) {
-    case Kind::kResult:
-      HandleResult(message);
-      break;
-    case Kind::kReserve:
-      HandleReserve(message);
-      break;
-    default:
-      HandleRelease(message);
+Link::Step Link::Receive(int flags) {
+  if (!end_.empty()) {
+    return Step::kEnd;
+  }
+  std::array<std::byte, sizeof(Message)> packet;
+  size_t size = 0;
+  switch (socket_.Receive(packet, size, flags)) {
+    case Socket::Received::kTimeout:
+      return Step::kNothing;
+    case Socket::Received::kEnd:
+      end_ = "went away";
+      return Step::kEnd;
+    case Socket::Received::kPacket:
       break;
   }
-  if (std::chrono::steady_clock::now() - last_trim_ > idle_) {
-    GiveBackIdle();
+  try {
+    // A packet longer than a message was cut: let the decoder say so.
+    return Handle(DecodeMessage({packet.data(), size > packet.size() ? 0 : size})) ? Step::kBatchDone
+                                                                                   : Step::kMessage;
+  } catch (const ProtocolError& error) {
+    end_ = std::string("broke the protocol (") + error.what() + ")";
+  } catch (const std::exception& error) {
+    // Such as results that ask for more memory than there is: no reason to end the server.
+    end_ = std::string("sent what could not be handled (") + error.what() + ")";
+  }
+  Close();  // wakes the serving thread, if it is not this one
+  return Step::kEnd;
+}
+
+// Whether a batch is done with it.
+bool Link::Handle(const Message& message) {
+  switch (static_cast<Kind>(message.kind)) {
+    case Kind::kResult:
+      return HandleResult(message);
+    case Kind::kReserve:
+      HandleReserve(message);
+      return false;
+    default:
+      HandleRelease(message);
+      return false;
   }
 }
 
@@ -131,7 +154,7 @@ Link::Slot& Link::Find(const Message& message) {
   return found->second;
 }
 
-void Link::HandleResult(const Message& message) {
+bool Link::HandleResult(const Message& message) {
   std::unique_lock lock(mutex_);
   Slot& slot = Find(message);
   if (slot.task == nullptr) {
@@ -142,12 +165,13 @@ void Link::HandleResult(const Message& message) {
   lock.lock();
   slot.released = slot.released || (message.flags & kFlagReleased) != 0;
   if ((message.flags & kFlagFinal) == 0) {
-    return;
+    return false;
   }
   const std::unique_ptr<Task> task = std::move(slot.task);
   const Permit permit = std::move(slot.permit);
   FreeIfDone(message.slot, slot);
   lock.unlock();  // before the task and the permit, which call out, are destroyed
+  return true;
 }
 
 void Link::HandleReserve(const Message& message) {
@@ -226,6 +250,22 @@ void Link::Post(const Reservation& reservation, std::unique_ptr<Task>& task, Per
   }
   const Block& block = reservation.block;
   Tell(MakeMessage(Kind::kExecute, reservation.slot, block.offset, block.length));
+}
+
+void Link::Run(const Reservation& reservation, std::unique_ptr<Task>& task, Permit& permit) {
+  const std::unique_lock reading(reading_);
+  readiness_.Mute();
+  try {
+    Post(reservation, task, permit);
+    Step step = Step::kMessage;
+    while (step == Step::kMessage || step == Step::kNothing) {
+      step = Receive(0);
+    }
+  } catch (...) {
+    readiness_.Unmute();
+    throw;
+  }
+  readiness_.Unmute();
 }
 
 void Link::Tell(const Message& message) {

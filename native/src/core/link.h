@@ -12,6 +12,7 @@
 
 #include "core/allocator.h"
 #include "core/failure.h"
+#include "core/readiness.h"
 #include "core/results.h"
 #include "core/segment.h"
 #include "core/socket.h"
@@ -81,6 +82,10 @@ class Link {
   void Abandon(const Reservation& reservation);
   // Hands the batch to the worker. Throws Failure, and leaves the task, when the worker is gone.
   void Post(const Reservation& reservation, std::unique_ptr<Task>& task, Permit& permit);
+  // The same, of a worker that takes one batch at a time, and reads its answer in the calling thread: passing
+  // it from thread to thread would cost more than all the rest. Returns when the batch is done, or when the
+  // worker is gone; then the serving thread fails it.
+  void Run(const Reservation& reservation, std::unique_ptr<Task>& task, Permit& permit);
 
   bool closed() const;
   uint32_t capacity() const { return capacity_; }
@@ -95,11 +100,14 @@ class Link {
     bool released = false;  // the worker refers to it no more
   };
 
+  enum class Step { kNothing, kMessage, kBatchDone, kEnd };
+
   bool Greet();
   std::string ReceiveLoop();
-  void Handle(const Message& message);
+  Step Receive(int flags);
+  bool Handle(const Message& message);
   void Tell(const Message& message);
-  void HandleResult(const Message& message);
+  bool HandleResult(const Message& message);
   void HandleReserve(const Message& message);
   void HandleRelease(const Message& message);
   Slot& Find(const Message& message);
@@ -108,19 +116,23 @@ class Link {
   void GiveBackIdle();
 
   Socket socket_;
+  const Readiness readiness_;
   LinkOwner& owner_;
   Segment segment_;
   const std::chrono::milliseconds idle_;
   uint32_t capacity_ = 0;
 
+  std::mutex reading_;  // held by whoever receives; taken before mutex_
+  std::string end_;     // why nothing more is received; guarded by reading_
+
   mutable std::mutex mutex_;
   Allocator allocator_;  // guarded by mutex_
-  // Guarded by mutex_; only the serving thread changes or erases a posted slot.
+  // Guarded by mutex_; only whoever holds reading_ changes or erases a posted slot.
   std::unordered_map<uint64_t, Slot> slots_;
-  uint64_t next_slot_ = 1;  // guarded by mutex_
-  bool closed_ = false;     // guarded by mutex_
-  int idle_rounds_ = 0;     // guarded by mutex_
-  std::chrono::steady_clock::time_point last_trim_;
+  uint64_t next_slot_ = 1;                           // guarded by mutex_
+  bool closed_ = false;                              // guarded by mutex_
+  int idle_rounds_ = 0;                              // guarded by mutex_
+  std::chrono::steady_clock::time_point last_trim_;  // only the serving thread's
 };
 
 }  // namespace pytriton

@@ -90,9 +90,9 @@ bool Socket::SendWithDescriptor(std::span<const std::byte> packet, int descripto
   }
 }
 
-Socket::Received Socket::Receive(std::span<std::byte> buffer, size_t& size) const {
+Socket::Received Socket::Receive(std::span<std::byte> buffer, size_t& size, int flags) const {
   while (true) {
-    const ssize_t received = recv(fd_.get(), buffer.data(), buffer.size(), MSG_TRUNC);
+    const ssize_t received = recv(fd_.get(), buffer.data(), buffer.size(), MSG_TRUNC | flags);
     if (received > 0) {
       size = static_cast<size_t>(received);
       return Received::kPacket;

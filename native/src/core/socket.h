@@ -47,9 +47,11 @@ class Socket {
   bool SendWithDescriptor(std::span<const std::byte> packet, int descriptor) const;
 
   enum class Received { kPacket, kTimeout, kEnd };
-  // `size` becomes that of the whole packet, which can be more than the buffer holds.
-  Received Receive(std::span<std::byte> buffer, size_t& size) const;
+  // `size` becomes that of the whole packet, which can be more than the buffer holds. With MSG_DONTWAIT in
+  // `flags` the time is up at once.
+  Received Receive(std::span<std::byte> buffer, size_t& size, int flags = 0) const;
 
+  // 0 is none.
   void SetReceiveTimeout(int milliseconds) const;
   uid_t PeerUser() const;
   // Wakes whoever waits in Send, Receive or Accept.
