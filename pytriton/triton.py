@@ -61,7 +61,7 @@ class Triton:
             config: Options of the server; what it leaves out is taken from the environment.
             workspace: Directory for the server's files, which must not exist yet; a temporary one by default.
             triton_lifecycle_policy: When the server is started.
-            security_config: Which endpoints need a token; none by default.
+            security_config: Which endpoints need a token; the administrative ones by default.
             server: A tritonserver, or the directory of a Triton installation, instead of the bundled one.
         """
         if triton_lifecycle_policy is None:
@@ -69,7 +69,7 @@ class Triton:
             triton_lifecycle_policy = VertextAILifecyclePolicy if vertex else DefaultTritonLifecyclePolicy
         self._policy = triton_lifecycle_policy
         self._config = (config or TritonConfig()).over(TritonConfig.from_env())
-        self._security = security_config or TritonSecurityConfig(restricted_endpoints=[])
+        self._security = security_config or TritonSecurityConfig()
         self._server = server
         self._workspace = workspace if isinstance(workspace, Workspace) else Workspace(workspace)
         self._owner = os.getpid()

@@ -72,6 +72,11 @@ void StartControl(Backend& backend, TRITONBACKEND_Model* model) {
   if (descriptor == nullptr) {
     throw Failure(Code::kInvalidArgument, "PYTRITON_CONTROL_FD is not set");
   }
+  if (std::getenv("PYTRITON_HIDDEN_ARGUMENTS") != nullptr) {
+    throw Failure(
+        Code::kUnsupported,
+        "libpytriton_arguments.so was not preloaded into this server, so that it has no access token");
+  }
   TRITONSERVER_Server* server = nullptr;
   Check(TRITONBACKEND_ModelServer(model, &server));
   const std::unique_lock lock(backend.mutex);

@@ -13,12 +13,19 @@ from pytriton import _native
 from pytriton.constants import BACKEND_NAME
 from pytriton.exceptions import PyTritonServerError
 
-__all__ = ["SERVER_VARIABLE", "ServerBinary", "locate_backends", "locate_server"]
+__all__ = [
+    "SERVER_VARIABLE",
+    "ServerBinary",
+    "locate_arguments_library",
+    "locate_backends",
+    "locate_server",
+]
 
 SERVER_VARIABLE: Final = "PYTRITON_TRITONSERVER"
 _BACKENDS_VARIABLE: Final = "PYTRITON_BACKEND_DIRECTORY"
 _CONTAINER_SERVER: Final = Path("/opt/tritonserver/bin/tritonserver")
 _NAME: Final = "tritonserver"
+_ARGUMENTS_LIBRARY: Final = "libpytriton_arguments.so"
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,17 @@ def locate_backends() -> Path:
             "Build and install the package again."
         )
     return directory
+
+
+def locate_arguments_library() -> Path:
+    """Find what is preloaded into a server that has secrets among its arguments."""
+    library = (_native.BACKEND_DIRECTORY or locate_backends()) / BACKEND_NAME / _ARGUMENTS_LIBRARY
+    if not library.is_file():
+        raise PyTritonServerError(
+            f"{library} is missing, without which the access token would be in the process list. "
+            "Build and install the package again."
+        )
+    return library
 
 
 def _given(path: str | os.PathLike[str], source: str) -> Path:

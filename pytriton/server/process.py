@@ -18,6 +18,7 @@ from typing import Final
 
 from pytriton.exceptions import PyTritonServerError
 from pytriton.server import logs
+from pytriton.server.arguments import Start, preloading
 from pytriton.server.control import ControlChannel
 from pytriton.server.ports import Endpoint, is_listening, is_running, unsent_sockets, why_not_listening
 
@@ -199,12 +200,17 @@ class ServerProcess:
         return self._process.pid
 
     def _spawn(self) -> None:
+        with preloading(self._command, os.environ) as start:
+            self._spawn_with(start)
+
+    def _spawn_with(self, start: Start) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if self._log_file is not None and self._log_file.exists():
             self._log_offset = self._log_file.stat().st_size
         environment = {
             **os.environ,
             **self._environment,
+            **start.variables,
             CONTROL_VARIABLE: str(theirs.fileno()),
             _APP_VARIABLE: str(os.getpid()),
         }
@@ -212,12 +218,12 @@ class ServerProcess:
         self._log = logs.LogPump(output)
         try:
             process = subprocess.Popen(
-                self._command,
+                start.command,
                 stdin=subprocess.DEVNULL,
                 stdout=server_output,
                 stderr=subprocess.STDOUT,
                 env=environment,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), *start.descriptors),
                 # Ctrl-C goes to a whole process group; the server has to outlive it until it is drained.
                 start_new_session=True,
                 # Once this process is gone no line of the log may end the server before it has cleaned up.

@@ -19,10 +19,11 @@ import tritonclient.http
 
 from pytriton.exceptions import PyTritonServerError
 from pytriton.model_config import ModelConfig, Tensor
-from pytriton.triton import Triton, TritonConfig
+from pytriton.triton import Triton, TritonConfig, TritonSecurityConfig
 
 __all__ = [
     "LOCAL",
+    "OPEN",
     "TIMEOUT_S",
     "Address",
     "Model",
@@ -36,6 +37,7 @@ __all__ = [
 
 LOCAL: Final = "127.0.0.1"
 TIMEOUT_S: Final = 20.0
+OPEN: Final = TritonSecurityConfig(restricted_endpoints=[])
 _ATTEMPTS: Final = 3
 _METRIC: Final = re.compile(r'(?P<name>\w+)\{model="(?P<model>[^"]*)",[^}]*\} (?P<value>\S+)')
 
@@ -204,7 +206,10 @@ class Server(Address):
 
 
 def start(models: Sequence[Model], config: Mapping[str, Any] | None = None, **options: Any) -> Server:
-    """Start a server with these models; `config` is of TritonConfig, `options` are of Triton."""
+    """Start a server with these models; `config` is of TritonConfig, `options` are of Triton.
+
+    No endpoint needs a token unless a security_config says so.
+    """
     for attempt in range(1, _ATTEMPTS + 1):
         http_port, grpc_port, metrics_port = free_ports(3)
         given = {
@@ -213,7 +218,7 @@ def start(models: Sequence[Model], config: Mapping[str, Any] | None = None, **op
             "metrics_interval_ms": 100,  # a server that stops waits a part of it
             **(config or {}),
         }
-        triton = Triton(config=TritonConfig(**given), **options)
+        triton = Triton(config=TritonConfig(**given), **{"security_config": OPEN, **options})
         try:
             for model in models:
                 model.bind_to(triton)

@@ -15,7 +15,7 @@ from pytriton.exceptions import PyTritonInvalidOperationError
 from pytriton.model_config import ModelConfig, Tensor
 from pytriton.triton import Triton, TritonConfig, TritonLifecyclePolicy
 from tests.helpers.gate import Gate, wait_for_queue
-from tests.helpers.server import LOCAL, Address, Model, Server, local_config
+from tests.helpers.server import LOCAL, OPEN, Address, Model, Server, local_config
 from tests.helpers.vectors import FLOATS, TIMEOUT_S, Pending, answer, document, gated, outputs, times
 from tests.helpers.vectors import vector_model as model
 
@@ -23,7 +23,7 @@ from tests.helpers.vectors import vector_model as model
 @pytest.fixture
 def unstarted() -> Iterator[tuple[Triton, Address]]:
     config, address = local_config()
-    triton = Triton(config=config)
+    triton = Triton(config=config, security_config=OPEN)
     yield triton, address
     triton.stop()
 

@@ -410,7 +410,10 @@ def test_command(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             "--cache-config=local,size=1 2",
         ):
             assert expected in command
-        assert not world.process.option("--http-restricted-api")
+        (restriction,) = world.process.option("--http-restricted-api")
+        assert restriction.startswith(
+            "shared-memory,model-repository,statistics,trace,logging:triton-access-t"
+        )
         assert world.process.environment == {"PYTRITON_WORKSPACE": ""}
 
 
