@@ -69,8 +69,12 @@ class Request(_NamedArrays):
     requested_output_names: list[str] | None = None
 
     def traced_span(self, span_name: str) -> AbstractContextManager[None]:
-        """Context in which a part of the work on this request can be traced."""
-        return nullcontext()
+        """Context in which a part of the work on this request is traced, where it is traced at all."""
+        if self.span is None:
+            return nullcontext()
+        from pytriton.telemetry.tracing import traced_span
+
+        return traced_span(self, span_name)
 
 
 @dataclass

@@ -14,7 +14,16 @@ from types import TracebackType
 from typing import Final
 
 from pytriton._lifecycle import ServerRun, interrupted_by_sigterm
+from pytriton._native import BUNDLED_DIRECTORY
 from pytriton.binding import Binding, InferFunction, bind_model
+from pytriton.constants import (
+    MODEL_CONFIG_URL,
+    MODEL_INFER_URL,
+    MODEL_READY_URL,
+    MODEL_URL,
+    MONITORING_PERIOD_S,
+    WAIT_FORM_MODEL_TIMEOUT_S,
+)
 from pytriton.exceptions import PyTritonInvalidOperationError
 from pytriton.model_config import ModelConfig, Tensor
 from pytriton.server.config import TritonConfig
@@ -23,11 +32,25 @@ from pytriton.server.lifecycle import (
     TritonLifecyclePolicy,
     VertextAILifecyclePolicy,
 )
-from pytriton.server.security import TRITON_ACCESS_HEADER, TritonSecurityConfig
+from pytriton.server.security import (
+    DEFAULT_PROTECTED_ENDPOINTS,
+    TRITON_ACCESS_HEADER,
+    VALID_TRITON_ENDPOINTS,
+    TritonSecurityConfig,
+)
 from pytriton.server.workspace import Workspace
 
 __all__ = [
+    "DEFAULT_PROTECTED_ENDPOINTS",
+    "MODEL_CONFIG_URL",
+    "MODEL_INFER_URL",
+    "MODEL_READY_URL",
+    "MODEL_URL",
+    "MONITORING_PERIOD_S",
+    "TRITONSERVER_DIST_DIR",
     "TRITON_ACCESS_HEADER",
+    "VALID_TRITON_ENDPOINTS",
+    "WAIT_FORM_MODEL_TIMEOUT_S",
     "DefaultTritonLifecyclePolicy",
     "Triton",
     "TritonConfig",
@@ -38,7 +61,8 @@ __all__ = [
 
 LOGGER = logging.getLogger(__name__)
 
-MONITORING_PERIOD_S: Final = 10.0
+TRITONSERVER_DIST_DIR: Final = BUNDLED_DIRECTORY
+"""Directory of the bundled server; it exists only if there is one."""
 
 _running: weakref.WeakSet[Triton] = weakref.WeakSet()
 
@@ -247,7 +271,7 @@ def _log_models(run: ServerRun, bindings: Sequence[Binding]) -> None:
     for endpoint in run.endpoints:
         LOGGER.info("%s endpoint: %s", endpoint.name, endpoint.local)
         for binding in bindings if endpoint.name == "HTTP" else ():
-            url = f"http://{endpoint.local}/v2/models/{binding.name}/infer"
+            url = f"http://{endpoint.local}{MODEL_INFER_URL.format(model_name=binding.name)}"
             LOGGER.info('Model "%s" version %d: POST %s', *binding.label, url)
 
 

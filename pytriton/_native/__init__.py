@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["BACKEND_DIRECTORY", "BUNDLED_SERVER", "CACHE_DIRECTORY"]
+__all__ = ["BACKEND_DIRECTORY", "BUNDLED_DIRECTORY", "BUNDLED_LIBRARIES", "BUNDLED_SERVER", "CACHE_DIRECTORY"]
 
 
 def _find(relative: str) -> Path | None:
@@ -25,3 +25,11 @@ BUNDLED_SERVER: Path | None = _find("triton/tritonserver/bin/tritonserver")
 
 CACHE_DIRECTORY: Path | None = _find("triton/tritonserver/caches")
 """Given to the bundled server as --cache-directory; None without that server."""
+
+_BASE: Path = Path(__path__[0]) if CACHE_DIRECTORY is None else CACHE_DIRECTORY.parents[2]
+
+BUNDLED_DIRECTORY: Path = _BASE / "triton" / "tritonserver"
+"""Where the bundled server is, if there is one."""
+
+BUNDLED_LIBRARIES: Path = _BASE / "nvidia_pytriton.libs"
+"""Where the libraries of the bundled server are, if there is one."""

@@ -13,7 +13,9 @@ import weakref
 from pathlib import Path
 from typing import Final
 
-__all__ = ["CleanupWarning", "Workspace", "pytriton_home"]
+from pytriton.constants import pytriton_home
+
+__all__ = ["CleanupWarning", "Workspace"]
 
 LOGGER = logging.getLogger(__name__)
 
@@ -27,26 +29,22 @@ class CleanupWarning(UserWarning):
     """A workspace could not be removed."""
 
 
-def pytriton_home() -> Path:
-    """Directory for temporary workspaces: PYTRITON_HOME, or the user's cache directory."""
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("PYTRITON_HOME") or f"{cache}/pytriton").expanduser()
-
-
 class Workspace:
     """A private directory, removed by clean() or when the process ends."""
 
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, workspace_path: str | os.PathLike[str] | None = None) -> None:
         """Create the directory.
 
         Args:
-            path: A directory that does not exist yet; a temporary one if there is no path.
+            workspace_path: A directory that does not exist yet; a temporary one if there is no path.
         """
-        self._is_temporary = path is None
+        self._is_temporary = workspace_path is None
         self._owner = os.getpid()
         self._numbers = itertools.count(1)
         self._path = (
-            _temporary_directory() if path is None else _new_directory(Path(path).expanduser().absolute())
+            _temporary_directory()
+            if workspace_path is None
+            else _new_directory(Path(workspace_path).expanduser().absolute())
         )
         self._complete()
 
