@@ -132,6 +132,10 @@ class RequestBatch(Sequence[Request]):
         """Whether nobody has seen the requests one by one, and may have changed them."""
         return self._requests is None
 
+    def with_inputs(self, inputs: dict[str, Array]) -> RequestBatch:
+        """The same requests with other inputs."""
+        return RequestBatch(inputs, self._records, total_rows=self.total_rows, batching=self.batching)
+
     def is_requested(self, output: str, index: int | None = None) -> bool:
         """Whether one request, or any of them, asks for an output."""
         indices = range(len(self)) if index is None else (index,)

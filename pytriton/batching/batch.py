@@ -3,22 +3,20 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 
+from pytriton.batching.batch_size import get_inference_request_batch_size
 from pytriton.batching.context import current_model
 from pytriton.batching.outputs import name_outputs
-from pytriton.batching.wrapping import final_function, is_plain, leave_any, wrap
+from pytriton.batching.whole import mark_whole
+from pytriton.batching.wrapping import Call, leave_any, wrap
 from pytriton.exceptions import PyTritonValidationError
 from pytriton.request import Array, Request, RequestBatch, split_rows
 
-__all__ = ["BatchResult", "batch", "finish_batch", "takes_whole_batch", "without_wrapper"]
-
-_MARK: Final = "__pytriton_batch__"
+__all__ = ["BatchResult", "batch", "finish_batch"]
 
 
 def batch(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,44 +25,14 @@ def batch(function: Callable[..., Any]) -> Callable[..., Any]:
     It returns a dict of arrays, or a list or tuple of them in the order of the declared outputs. The first
     dimension of each is the size of the whole batch; every request gets its part.
     """
-    wrapper = wrap(function, _inputs, _responses)
-    # functools.wraps() copies attributes, so the mark names its owner: a decorator of somebody else above
-    # this one does not inherit it, and gets a list.
-    setattr(wrapper, _MARK, _Mark(wrapper, function))
+    wrapper = wrap(function, _enter, _responses)
+    mark_whole(wrapper, function)
     return wrapper
-
-
-class _Mark(NamedTuple):
-    wrapper: Callable[..., Any]
-    function: Callable[..., Any]
-
-
-def takes_whole_batch(function: Callable[..., Any]) -> bool:
-    """Whether a callable is content with a RequestBatch where others expect a list of requests."""
-    return _mark_of(final_function(function)) is not None
-
-
-def without_wrapper(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """The function under @batch, if it may be called with the inputs of a RequestBatch directly.
-
-    What it returns is then for `finish_batch`. None if there is more to a call than that.
-    """
-    mark = _mark_of(function.__func__ if inspect.ismethod(function) else function)
-    if mark is None or not inspect.isfunction(mark.function) or not is_plain(mark.function):
-        return None
-    return (
-        functools.partial(mark.function, function.__self__) if inspect.ismethod(function) else mark.function
-    )
 
 
 def finish_batch(requests: RequestBatch, outputs: Any) -> Any:
     """What the wrapper of @batch makes of what its function returned."""
     return leave_any(requests, outputs, _responses)
-
-
-def _mark_of(function: Callable[..., Any]) -> _Mark | None:
-    mark = getattr(function, _MARK, None)
-    return mark if isinstance(mark, _Mark) and mark.wrapper is function else None
 
 
 class BatchResult(Sequence[dict[str, Array]]):
@@ -103,6 +71,11 @@ class BatchResult(Sequence[dict[str, Array]]):
         return self._parts
 
 
+def _enter(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    *bound, requests = args
+    return Call(bound, (), {**kwargs, **_inputs(requests)}, requests)
+
+
 def _inputs(requests: Sequence[Request]) -> Mapping[str, Array]:
     if isinstance(requests, RequestBatch) and requests.untouched:
         return requests.inputs
@@ -122,19 +95,9 @@ def _responses(requests: Sequence[Request], outputs: Any) -> Sequence[dict[str, 
     model = current_model.get()
     if len(requests) == 1 and (not requests[0] or (model is not None and not model.batching)):
         return [named]
-    rows = [_row_count(request) for request in requests]
+    rows = [get_inference_request_batch_size(request) for request in requests]
     _check_rows(named, sum(rows))
     return list(split_rows(named, rows))
-
-
-def _row_count(request: Request) -> int:
-    first = next(iter(request.values()), None)
-    if first is None or first.ndim == 0:
-        raise PyTritonValidationError(
-            "@batch: a request without inputs, or whose first input has no dimensions, has no batch size; "
-            "use @sample for models without batching."
-        )
-    return int(first.shape[0])
 
 
 def _check_names(requests: Sequence[Request]) -> None:

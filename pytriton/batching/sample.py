@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytriton.batching.outputs import name_outputs
-from pytriton.batching.wrapping import wrap
+from pytriton.batching.wrapping import Call, wrap
 from pytriton.request import Request
 
 __all__ = ["sample"]
@@ -18,13 +18,12 @@ def sample(function: Callable[..., Any]) -> Callable[..., Any]:
 
     It returns a dict of arrays, or a list or tuple of them in the order of the declared outputs.
     """
-    return wrap(function, _inputs, _responses)
+    return wrap(function, _enter, _responses)
 
 
-def _inputs(requests: Sequence[Request]) -> Mapping[str, Any]:
-    # Keyword arguments need no more of a mapping than a Request has.
-    first: Any = requests[0]
-    return first  # type: ignore[no-any-return]
+def _enter(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    *bound, requests = args
+    return Call(bound, (), {**kwargs, **requests[0]}, requests)
 
 
 def _responses(requests: Sequence[Request], outputs: Any) -> list[dict[str, Any]]:

@@ -5,16 +5,53 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, closing
-from typing import Any, TypeAlias
+from types import FunctionType
+from typing import Any, NamedTuple, TypeAlias
 
-__all__ = ["Enter", "Leave", "final_function", "is_plain", "leave_any", "wrap"]
+from pytriton.batching.context import adopted
+from pytriton.request import RequestBatch
 
-Enter: TypeAlias = Callable[[Any], Mapping[str, Any]]
-"""Makes the keyword arguments of the function out of requests."""
+__all__ = [
+    "Call",
+    "Enter",
+    "Leave",
+    "final_function",
+    "invoke",
+    "is_plain",
+    "kind_of",
+    "leave_any",
+    "like",
+    "takes_requests",
+    "wrap",
+]
+
+
+class Call(NamedTuple):
+    """How a wrapped function is called, and what `leave` is to know besides its outputs."""
+
+    bound: Sequence[Any]
+    """The object of a method, if it is one."""
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    subject: Any = None
+
+
+Enter: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Call]
+"""Makes the call of the function out of the arguments that the wrapper was called with."""
 Leave: TypeAlias = Callable[[Any, Any], Any]
-"""Makes responses out of requests and what the function returned, or one step of what it yields."""
+"""Makes a result out of the subject and what the function returned, or one step of what it yields."""
+Kind: TypeAlias = Callable[[Any], bool]
 
 
 def final_function(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,95 +67,124 @@ def final_function(function: Callable[..., Any]) -> Callable[..., Any]:
             function = type(function).__call__
 
 
-def wrap(function: Callable[..., Any], enter: Enter, leave: Leave) -> Callable[..., Any]:
-    """Wrap a function of keyword arguments as one of requests, its last positional argument.
+def kind_of(function: Callable[..., Any]) -> Kind | None:
+    """The test of `inspect` that a function which is not plain passes."""
+    final = final_function(function)
+    kinds = (inspect.isasyncgenfunction, inspect.iscoroutinefunction, inspect.isgeneratorfunction)
+    return next((kind for kind in kinds if kind(final)), None)
 
-    The last, because a method's own object comes before it.
-    """
-    wrapper = _choose(final_function(function))(function, enter, leave)
+
+def is_plain(function: Callable[..., Any]) -> bool:
+    """Whether a function is neither a generator nor a coroutine nor both."""
+    return kind_of(function) is None
+
+
+def takes_requests(args: Sequence[Any]) -> bool:
+    """Whether the last positional argument is a list of requests; else inputs come by name."""
+    return bool(args) and isinstance(args[-1], (list, tuple, RequestBatch))
+
+
+def wrap(function: Callable[..., Any], enter: Enter, leave: Leave | None = None) -> Callable[..., Any]:
+    """Wrap a function so that `enter` sees its arguments and `leave` what it returns or yields."""
+    kind = kind_of(function)
+    if kind is None:
+        return like(function, _wrap_function(function, enter, leave))
+    leave = leave or _as_it_is
+    if kind is inspect.isasyncgenfunction:
+        return like(function, _wrap_async_generator(function, enter, leave))
+    if kind is inspect.iscoroutinefunction:
+        return like(function, _wrap_coroutine(function, enter, leave))
+    return like(function, _wrap_generator(function, enter, leave))
+
+
+def like(function: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a wrapper the name and the description of its function."""
     # The attributes of a callable object are its state, not a description of it.
     updated = ("__dict__",) if inspect.isroutine(function) else ()
     return functools.update_wrapper(wrapper, function, updated=updated)
 
 
-def is_plain(function: Callable[..., Any]) -> bool:
-    """Whether a function is neither a generator nor a coroutine nor both."""
-    return _choose(function) is _wrap_function
+def invoke(function: Callable[..., Any], call: Call) -> Any:
+    """Call a function, as a method if it tells methods from functions: decorators made with wrapt do."""
+    bound, args, kwargs, _ = call
+    if bound and type(function) is not FunctionType and hasattr(type(function), "__get__"):
+        owner, *bound = bound
+        function = function.__get__(owner, type(owner))
+    return function(*bound, *args, **kwargs)
 
 
-def _choose(final: Callable[..., Any]) -> Callable[[Callable[..., Any], Enter, Leave], Callable[..., Any]]:
-    if inspect.isasyncgenfunction(final):
-        return _wrap_async_generator
-    if inspect.iscoroutinefunction(final):
-        return _wrap_coroutine
-    if inspect.isgeneratorfunction(final):
-        return _wrap_generator
-    return _wrap_function
+def _as_it_is(_subject: Any, outputs: Any) -> Any:
+    return outputs
 
 
-def _wrap_function(function: Callable[..., Any], enter: Enter, leave: Leave) -> Callable[..., Any]:
+def _wrap_function(function: Callable[..., Any], enter: Enter, leave: Leave | None) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        *bound, requests = args
-        return leave_any(requests, function(*bound, **enter(requests), **kwargs), leave)
+        with adopted(wrapper, args):
+            call = enter(args, kwargs)
+            outputs = invoke(function, call)
+            return outputs if leave is None else leave_any(call.subject, outputs, leave)
 
     return wrapper
 
 
 def _wrap_coroutine(function: Callable[..., Any], enter: Enter, leave: Leave) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        *bound, requests = args
-        return leave(requests, await function(*bound, **enter(requests), **kwargs))
+        with adopted(wrapper, args):
+            call = enter(args, kwargs)
+            return leave(call.subject, await invoke(function, call))
 
     return wrapper
 
 
 def _wrap_generator(function: Callable[..., Any], enter: Enter, leave: Leave) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        *bound, requests = args
-        yield from _leave_each(requests, function(*bound, **enter(requests), **kwargs), leave)
+        with adopted(wrapper, args):
+            call = enter(args, kwargs)
+            yield from _leave_each(call.subject, invoke(function, call), leave)
 
     return wrapper
 
 
 def _wrap_async_generator(function: Callable[..., Any], enter: Enter, leave: Leave) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        *bound, requests = args
-        async with aclosing(function(*bound, **enter(requests), **kwargs)) as steps:
-            async for outputs in steps:
-                yield leave(requests, outputs)
+        with adopted(wrapper, args):
+            call = enter(args, kwargs)
+            async with aclosing(invoke(function, call)) as steps:
+                async for outputs in steps:
+                    yield leave(call.subject, outputs)
 
     return wrapper
 
 
-def leave_any(requests: Any, outputs: Any, leave: Leave) -> Any:
+def leave_any(subject: Any, outputs: Any, leave: Leave) -> Any:
     """What a wrapper gives back for what its function gave back.
 
     Functions may not look like what they are, such as a lambda that calls a generator function.
     """
     if isinstance(outputs, (dict, list, tuple)):
-        return leave(requests, outputs)
+        return leave(subject, outputs)
     if isinstance(outputs, Generator):
-        return _leave_each(requests, outputs, leave)
+        return _leave_each(subject, outputs, leave)
     if isinstance(outputs, AsyncGenerator):
-        return _leave_each_async(requests, outputs, leave)
+        return _leave_each_async(subject, outputs, leave)
     if isinstance(outputs, Awaitable):
-        return _leave_awaited(requests, outputs, leave)
-    return leave(requests, outputs)
+        return _leave_awaited(subject, outputs, leave)
+    return leave(subject, outputs)
 
 
-def _leave_each(requests: Any, steps: Generator[Any, Any, Any], leave: Leave) -> Iterator[Any]:
+def _leave_each(subject: Any, steps: Generator[Any, Any, Any], leave: Leave) -> Iterator[Any]:
     with closing(steps):
         for outputs in steps:
-            yield leave(requests, outputs)
+            yield leave(subject, outputs)
 
 
 async def _leave_each_async(
-    requests: Any, steps: AsyncGenerator[Any, Any], leave: Leave
+    subject: Any, steps: AsyncGenerator[Any, Any], leave: Leave
 ) -> AsyncIterator[Any]:
     async with aclosing(steps):
         async for outputs in steps:
-            yield leave(requests, outputs)
+            yield leave(subject, outputs)
 
 
-async def _leave_awaited(requests: Any, outputs: Awaitable[Any], leave: Leave) -> Any:
-    return leave(requests, await outputs)
+async def _leave_awaited(subject: Any, outputs: Awaitable[Any], leave: Leave) -> Any:
+    return leave(subject, await outputs)

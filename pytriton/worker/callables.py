@@ -11,7 +11,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Final
 
-from pytriton.batching.batch import BatchResult, finish_batch, takes_whole_batch, without_wrapper
+from pytriton.batching.batch import BatchResult, finish_batch
+from pytriton.batching.whole import takes_whole_batch, without_wrapper
 from pytriton.request import RequestBatch
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from sys import getrefcount
 from time import monotonic_ns
 from typing import Any, NamedTuple
 
-from pytriton.batching.context import current_model
+from pytriton.batching.triton_context import serve_model
 from pytriton.exceptions import ErrorCode, PyTritonUnrecoverableError
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.request import Array
@@ -81,7 +81,7 @@ class Worker:
         self._connector.shutdown()
 
     def _run(self) -> None:
-        current_model.set(self._model)
+        serve_model(self._model, self._function)
         caller = Caller(self._function)
         try:
             while True:

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from pytriton.batching.context import current_model
 from pytriton.model_config import ModelConfig, Tensor
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.worker.pool import ThreadWorkers, WorkerSpec
 from tests.helpers.fake_backend import Answer, Array, FakeBackend, FakeRequest, Link
 
-__all__ = ["FLOAT", "Served", "describe_model", "requests_of", "serving"]
+__all__ = ["FLOAT", "Served", "describe_model", "requests_of", "running_for", "serving"]
 
 FLOAT = Tensor((-1,), np.float32)
 
@@ -26,6 +27,16 @@ def describe_model(
 ) -> TritonModelConfig:
     """A model named "m" with tensors INPUT_1, ... and OUTPUT_1, ... unless they have names."""
     return TritonModelConfig.create("m", inputs, outputs, ModelConfig(batching=batching, max_batch_size=128))
+
+
+@contextmanager
+def running_for(model: TritonModelConfig) -> Iterator[None]:
+    """Call functions in the block as a worker of the model does."""
+    token = current_model.set(model)
+    try:
+        yield
+    finally:
+        current_model.reset(token)
 
 
 def requests_of(*arrays: Array) -> list[FakeRequest]:

@@ -10,32 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytriton.batching.batch import BatchResult, takes_whole_batch
+from pytriton.batching.batch import BatchResult
 from pytriton.batching.context import current_model
+from pytriton.batching.whole import takes_whole_batch
 from pytriton.decorators import batch
 from pytriton.exceptions import PyTritonValidationError
 from pytriton.model_config import Tensor
-from pytriton.request import Array, ParameterValue, Request, RequestBatch
+from pytriton.request import Array, Request, RequestBatch
+from tests.helpers.records import Records
 from tests.helpers.serving import describe_model
 
 Outputs = dict[str, Array]
-
-
-class Records:
-    def __init__(self, *rows: int) -> None:
-        self._rows = list(rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def rows(self) -> list[int]:
-        return self._rows
-
-    def parameters(self, index: int) -> dict[str, ParameterValue]:
-        return {}
-
-    def requested_output_names(self, index: int) -> list[str]:
-        return []
 
 
 def twice(x: Array) -> Outputs:

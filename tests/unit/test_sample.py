@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytriton.batching.batch import takes_whole_batch
 from pytriton.batching.context import current_model
+from pytriton.batching.whole import takes_whole_batch
 from pytriton.decorators import sample
 from pytriton.exceptions import PyTritonValidationError
 from pytriton.request import Array, Request

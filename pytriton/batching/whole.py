@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which functions are content with a whole batch, so that nobody has to make requests of it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from pytriton.batching.wrapping import final_function, is_plain
+from pytriton.request import Request, RequestBatch
+
+__all__ = ["mark_whole", "requests_for", "takes_whole_batch", "without_wrapper"]
+
+_MARK: Final = "__pytriton_batch__"
+
+
+class _Mark(NamedTuple):
+    wrapper: Callable[..., Any]
+    function: Callable[..., Any] | None
+
+
+def mark_whole(wrapper: Callable[..., Any], function: Callable[..., Any] | None = None) -> None:
+    """Note that a wrapper takes a RequestBatch; `function` is what it calls with its inputs and no more."""
+    # functools.wraps() copies attributes, so the mark names its owner: a decorator of somebody else above
+    # this one does not inherit it, and gets a list.
+    setattr(wrapper, _MARK, _Mark(wrapper, function))
+
+
+def takes_whole_batch(function: Callable[..., Any]) -> bool:
+    """Whether a callable is content with a RequestBatch where others expect a list of requests."""
+    return _mark_of(final_function(function)) is not None
+
+
+def requests_for(whole: bool, requests: Sequence[Request]) -> Sequence[Request]:
+    """Requests for a function that takes a whole batch, or does not."""
+    return list(requests) if isinstance(requests, RequestBatch) and not whole else requests
+
+
+def without_wrapper(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """The function under @batch, if it may be called with the inputs of a RequestBatch directly.
+
+    What it returns is then for `finish_batch`. None if there is more to a call than that.
+    """
+    mark = _mark_of(function.__func__ if inspect.ismethod(function) else function)
+    if mark is None or not inspect.isfunction(mark.function) or not is_plain(mark.function):
+        return None
+    # As a method, since decorators made with wrapt tell methods from functions.
+    owner = function.__self__ if inspect.ismethod(function) else None
+    return mark.function if owner is None else mark.function.__get__(owner, type(owner))
+
+
+def _mark_of(function: Callable[..., Any]) -> _Mark | None:
+    mark = getattr(function, _MARK, None)
+    return mark if isinstance(mark, _Mark) and mark.wrapper is function else None
