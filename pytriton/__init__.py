@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytriton import decorators, exceptions, model_config, triton
+    from pytriton import client, decorators, exceptions, model_config, triton
 
-__all__ = ["__version__", "decorators", "exceptions", "model_config", "triton"]
+__all__ = ["__version__", "client", "decorators", "exceptions", "model_config", "triton"]
 
 __version__: str
 

@@ -11,7 +11,16 @@ ENTRIES = list(read_table())
 
 PENDING: frozenset[str] = frozenset(
     {
-        "pytriton.client",
+        "pytriton.client.AsyncioDecoupledModelClient",
+        "pytriton.client.AsyncioModelClient",
+        "pytriton.client.DecoupledModelClient",
+        "pytriton.client.FuturesModelClient",
+        "pytriton.client.asyncio_utils",
+        "pytriton.client.client.AsyncioDecoupledModelClient",
+        "pytriton.client.client.AsyncioModelClient",
+        "pytriton.client.client.DecoupledModelClient",
+        "pytriton.client.client.FuturesModelClient",
+        "pytriton.client.utils",
         "pytriton.model_config.common.generate_warmup_data",
         "pytriton.model_config.common.generate_warmup_requests",
         "pytriton.model_config.parser",

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all clients that stand for one model have in common."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TypeVar
+
+from pytriton.client._request import check_headers
+from pytriton.client._session import Session
+from pytriton.client._settings import (
+    DEFAULT_INFERENCE_TIMEOUT_S,
+    DEFAULT_INIT_TIMEOUT_S,
+    Settings,
+    checked_timeout,
+)
+from pytriton.client._url import TritonUrl
+from pytriton.client.auth import create_auth_headers
+from pytriton.client.exceptions import PyTritonClientValueError
+from pytriton.client.options import Compression, Retry, Tls, check_compression
+from pytriton.model_config.triton_model_config import TritonModelConfig
+
+__all__ = ["BaseModelClient"]
+
+Client = TypeVar("Client", bound="BaseModelClient")
+
+_GET_TRITONCLIENT: Final = "which is not installed: pip install 'tritonclient[grpc,http]'"
+
+
+class BaseModelClient:
+    """What all clients that stand for one model have in common."""
+
+    _LIBRARIES: Mapping[str, str] = {"http": "tritonclient.http", "grpc": "tritonclient.grpc"}
+
+    def __init__(
+        self,
+        url: str,
+        model_name: str,
+        model_version: str | None = None,
+        *,
+        lazy_init: bool = True,
+        init_timeout_s: float | None = None,
+        inference_timeout_s: float | None = None,
+        model_config: TritonModelConfig | None = None,
+        ensure_model_is_ready: bool = True,
+        access_token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        tls: Tls | None = None,
+        retry: Retry | None = None,
+        compression: Compression | None = None,
+        split_batches: bool = False,
+        shared_memory: Literal["auto"] | None = None,
+    ) -> None:
+        """Describe the model to ask; nothing is sent yet, unless `lazy_init` is false.
+
+        Args:
+            url: Where the server is: [scheme://]host[:port], with http (the default), https, grpc or grpcs.
+            model_name: Name of the model.
+            model_version: Version of the model; the latest by default.
+            lazy_init: Whether the server is asked for the model's configuration at first use, not at once.
+            init_timeout_s: Seconds that server and model may take to be ready; 300 by default.
+            inference_timeout_s: Seconds that a request may take; 60 by default.
+            model_config: Configuration of the model, where it is known already.
+            ensure_model_is_ready: Whether the server is asked nevertheless.
+            access_token: Token of a server that restricts its endpoints.
+            headers: Headers (gRPC: metadata) of every request.
+            tls: Certificates for https and grpcs.
+            retry: When a request is sent again; never by default.
+            compression: How requests are compressed; not at all by default.
+            split_batches: Whether batches larger than the model takes are sent in parts and joined again.
+            shared_memory: "auto" passes large tensors through shared memory if the server is on this machine.
+        """
+        where = TritonUrl.from_url(url)
+        _check_name(model_name)
+        check_compression(compression)
+        if shared_memory not in (None, "auto"):
+            raise PyTritonClientValueError(f'shared_memory must be "auto" or None, got {shared_memory!r}.')
+        settings = Settings(
+            url=where,
+            model_name=model_name,
+            model_version="" if model_version is None else str(model_version),
+            init_timeout_s=checked_timeout("init_timeout_s", init_timeout_s, DEFAULT_INIT_TIMEOUT_S),
+            inference_timeout_s=checked_timeout(
+                "inference_timeout_s", inference_timeout_s, DEFAULT_INFERENCE_TIMEOUT_S
+            ),
+            ensure_model_is_ready=ensure_model_is_ready,
+            headers=check_headers({**(headers or {}), **create_auth_headers(access_token, where.protocol)}),
+            tls=tls,
+            retry=retry,
+            compression=compression,
+            split_batches=split_batches,
+            shared_memory=shared_memory,
+        )
+        verified = model_config is not None and not ensure_model_is_ready
+        self._start(settings, Session(settings, model_config, verified=verified), lazy_init)
+
+    @classmethod
+    def from_existing_client(cls: type[Client], existing_client: BaseModelClient) -> Client:
+        """Make a client with the settings of another one; what that knows of the model is not asked again."""
+        other, settings = existing_client._session, existing_client._settings
+        client = cls.__new__(cls)
+        session = Session(settings, other.config, verified=other.config is not None)
+        session.binary = other.binary
+        client._start(settings, session, existing_client._lazy_init)
+        return client
+
+    def _start(self, settings: Settings, session: Session, lazy_init: bool) -> None:
+        self._settings = settings
+        self._session = session
+        self._lazy_init = lazy_init
+
+    def get_lib(self) -> Any:
+        """The module of tritonclient for this client's protocol, where that package is installed."""
+        name = self._LIBRARIES[self._settings.url.protocol]
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            raise ImportError(f"get_lib() gives the module {name}, {_GET_TRITONCLIENT}") from error
+
+    def create_client_from_url(self, url: str, network_timeout_s: float | None = None) -> Any:
+        """A client of tritonclient, where that package is installed.
+
+        Args:
+            url: Where the server is.
+            network_timeout_s: Seconds that a network operation may take.
+        """
+        where = TritonUrl.from_url(url)
+        library = self.get_lib()
+        if where.protocol == "grpc" or network_timeout_s is None:
+            return library.InferenceServerClient(where.without_scheme)
+        return library.InferenceServerClient(
+            where.without_scheme, connection_timeout=network_timeout_s, network_timeout=network_timeout_s
+        )
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str) or not name:
+        raise PyTritonClientValueError(f"model_name must be the name of a model, got {name!r}.")

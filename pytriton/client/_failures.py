@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers that are errors, as exceptions: one place for both protocols."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pytriton.client.exceptions import (
+    PyTritonClientAccessDeniedError,
+    PyTritonClientConnectionError,
+    PyTritonClientError,
+    PyTritonClientInferenceServerError,
+    PyTritonClientProtocolError,
+    PyTritonClientTimeoutError,
+)
+from pytriton.exceptions import ErrorCode
+
+__all__ = ["describe_os_error", "from_grpc_status", "from_http_status", "timed_out", "wrong_port"]
+
+_BY_HTTP_STATUS: Final = {
+    400: ErrorCode.INVALID_ARG,
+    404: ErrorCode.NOT_FOUND,
+    500: ErrorCode.INTERNAL,
+    501: ErrorCode.UNSUPPORTED,
+    503: ErrorCode.UNAVAILABLE,
+}
+_BY_GRPC_STATUS: Final = {code.grpc_status: code for code in ErrorCode}
+# What gRPC says under UNAVAILABLE when there is no connection; else it is the server's own word.
+_NO_CONNECTION: Final = (
+    "failed to connect",
+    "connections to all backends failing",
+    "dns resolution failed",
+    "name resolution",
+    "socket closed",
+    "connection reset",
+    "connection refused",
+    "connection closed",
+    "broken pipe",
+    "end of tcp stream",
+    "stream removed",
+    "transport closed",
+    "too_many_pings",
+    "goaway",
+)
+_NOT_HTTP2: Final = ("http1.x", "http/1.", "failed parsing http/2", "expected settings frame", "ssl routines")
+_TOKEN_HINT: Final = (
+    "The endpoint is restricted: give the client the server's token with access_token=... "
+    "(Triton.get_access_token() tells it in the program that serves)."
+)
+
+
+def from_http_status(status: int, text: str, what: str) -> PyTritonClientError:
+    """The exception for an HTTP status that is not 200."""
+    if status in (401, 403):
+        return PyTritonClientAccessDeniedError(f"{what}: access denied ({status}): {text}. {_TOKEN_HINT}")
+    return PyTritonClientInferenceServerError(f"{what}: {text}", _BY_HTTP_STATUS.get(status))
+
+
+def from_grpc_status(name: str, details: str, what: str, target: str) -> PyTritonClientError:
+    """The exception for a gRPC status that is not OK."""
+    lowered = details.lower()
+    if name == "DEADLINE_EXCEEDED":
+        return PyTritonClientTimeoutError(f"{what}: no answer in time from {target}. Deadline Exceeded")
+    if name == "UNAVAILABLE":
+        if any(sign in lowered for sign in _NOT_HTTP2):
+            return wrong_port(what, target)
+        if "restricted" in lowered:
+            return PyTritonClientAccessDeniedError(f"{what}: access denied: {details}. {_TOKEN_HINT}")
+        if any(sign in lowered for sign in _NO_CONNECTION):
+            # Only a connection that was there before can have carried the request.
+            sent = "failed to connect" not in lowered and "resolution" not in lowered
+            return PyTritonClientConnectionError(f"{what}: no connection to {target}: {details}", sent)
+    if name in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+        return PyTritonClientAccessDeniedError(f"{what}: access denied: {details}. {_TOKEN_HINT}")
+    if name == "UNIMPLEMENTED" and not details:
+        details = "the server does not know this call"
+    return PyTritonClientInferenceServerError(f"{what}: {details}", _BY_GRPC_STATUS.get(name))
+
+
+def wrong_port(what: str, target: str) -> PyTritonClientProtocolError:
+    """The exception for an answer in another protocol than the URL's."""
+    if target.startswith("http"):
+        advice = "This looks like the gRPC port; use grpc://host:port (8001 by default) or the HTTP port."
+    else:
+        advice = "This looks like the HTTP port; use http://host:port (8000 by default) or the gRPC port."
+    return PyTritonClientProtocolError(f"{what}: {target} answers in another protocol. {advice}")
+
+
+def timed_out(what: str, target: str, stage: str, timeout_s: float) -> PyTritonClientTimeoutError:
+    """The exception for a timeout of HTTP, at any stage."""
+    return PyTritonClientTimeoutError(f"{what}: {stage} {target} timed out after {timeout_s:.3g} s.")
+
+
+def describe_os_error(error: BaseException) -> str:
+    """What the system says, in words that a user can do something with."""
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused: nothing listens there; is the server running, and on this port?"
+    if isinstance(error, ConnectionResetError):
+        return "the server closed the connection before it answered"
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return f"{text} ({type(error).__name__})"

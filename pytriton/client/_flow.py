@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a client proceeds, without input and output: generators that say what to do and are told the result.
+
+What a client does is written once, as such a generator; a shell runs it with a transport, blocking or not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from pytriton.client._operations import Operation
+
+__all__ = ["AsyncTransport", "Exchange", "Flow", "Pause", "Transport", "run", "run_async"]
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Ask the server; the flow is sent the result, or thrown the exception."""
+
+    operation: Operation
+    timeout_s: float
+    headers: Mapping[str, str]
+    what: str
+    """Beginning of messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait."""
+
+    seconds: float
+
+
+Flow: TypeAlias = Generator[Exchange | Pause, Any, Result]
+
+
+class Transport(Protocol):
+    """A blocking connection to a server, for any number of threads."""
+
+    def exchange(self, command: Exchange) -> Any:
+        """Ask the server."""
+
+    def close(self) -> None:
+        """Close all connections."""
+
+
+class AsyncTransport(Protocol):
+    """A connection to a server for one event loop."""
+
+    async def exchange(self, command: Exchange) -> Any:
+        """Ask the server."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+
+
+def run(flow: Flow[Result], transport: Transport) -> Result:
+    """Run a flow in this thread."""
+    try:
+        command = next(flow)
+        while True:
+            try:
+                if isinstance(command, Exchange):
+                    answer = transport.exchange(command)
+                else:
+                    answer = None
+                    time.sleep(command.seconds)
+            except Exception as error:
+                command = flow.throw(error)
+            else:
+                command = flow.send(answer)
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
+    finally:
+        flow.close()
+
+
+async def run_async(flow: Flow[Result], transport: AsyncTransport) -> Result:
+    """Run a flow in this task."""
+    try:
+        command = next(flow)
+        while True:
+            try:
+                if isinstance(command, Exchange):
+                    answer = await transport.exchange(command)
+                else:
+                    answer = None
+                    await asyncio.sleep(command.seconds)
+            except Exception as error:
+                command = flow.throw(error)
+            else:
+                command = flow.send(answer)
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
+    finally:
+        flow.close()

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blocking gRPC."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from pytriton.client import _failures
+from pytriton.client import _operations as ops
+from pytriton.client._flow import Exchange
+from pytriton.client._grpc_wire import decode, encode, method_of
+from pytriton.client._settings import Settings
+from pytriton.client._url import TritonUrl
+from pytriton.client.exceptions import PyTritonClientClosedError, PyTritonClientError
+from pytriton.client.options import Tls
+
+if TYPE_CHECKING:
+    import grpc
+
+__all__ = [
+    "GrpcTransport",
+    "channel_credentials",
+    "channel_options",
+    "compression_of",
+    "metadata_of",
+    "translated",
+]
+
+_ANY_SIZE: Final = 2**31 - 1
+
+
+class GrpcTransport:
+    """A channel to one server, shared by any number of threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        import grpc
+
+        self._grpc = grpc
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._calls: dict[str, Any] = {}
+        self._closed = False
+        self._open()
+
+    def exchange(self, command: Exchange) -> Any:
+        """Send an operation and wait for its result."""
+        operation = command.operation
+        method = method_of(operation)
+        channel = self._channel()
+        call = self._calls.get(method)
+        if call is None:
+            call = self._calls[method] = channel.unary_unary(method)
+        try:
+            data = call(
+                encode(operation),
+                timeout=command.timeout_s,
+                metadata=metadata_of(command.headers),
+                compression=compression_of(self._grpc, operation),
+            )
+        except (self._grpc.RpcError, ValueError) as error:
+            raise self._failure(error, command) from error
+        return decode(operation, data, command.what)
+
+    def stream(self, command: Exchange) -> Any:
+        """Start a call whose responses are read one by one."""
+        call = self._channel().stream_stream(method_of(command.operation, streaming=True))
+        try:
+            return call(
+                iter((encode(command.operation),)),
+                timeout=command.timeout_s,
+                metadata=metadata_of(command.headers),
+                compression=compression_of(self._grpc, command.operation),
+            )
+        except ValueError as error:  # the channel is closed
+            raise self._failure(error, command) from error
+
+    def failure(self, error: Exception, command: Exchange) -> Exception:
+        """The exception of ours for one of gRPC's."""
+        return self._failure(error, command)
+
+    def close(self) -> None:
+        """Close the channel; calls that are under way fail."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._opened.close()
+
+    def _open(self) -> None:
+        url, options = self._settings.url, channel_options()
+        if url.is_encrypted:
+            credentials = channel_credentials(self._grpc, self._settings.tls or Tls())
+            self._opened = self._grpc.secure_channel(url.without_scheme, credentials, options)
+        else:
+            self._opened = self._grpc.insecure_channel(url.without_scheme, options)
+        self._owner = os.getpid()
+
+    def _channel(self) -> grpc.Channel:
+        if self._owner != os.getpid():
+            with self._lock:
+                if self._owner != os.getpid():
+                    self._calls = {}
+                    self._open()
+        return self._opened
+
+    def _failure(self, error: Exception, command: Exchange) -> Exception:
+        if self._closed:
+            return PyTritonClientClosedError(f"{command.what}: the client is closed.")
+        return translated(error, command, self._settings.target)
+
+
+def channel_options() -> list[tuple[str, Any]]:
+    """Messages of any size, and quick attempts to reach a server that comes back."""
+    return [
+        ("grpc.max_send_message_length", _ANY_SIZE),
+        ("grpc.max_receive_message_length", _ANY_SIZE),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+        # A client's connection is its own: others with the same address may be closed.
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+
+
+def channel_credentials(grpc: Any, tls: Tls) -> Any:
+    """The certificates as gRPC wants them."""
+
+    def content(path: Any) -> bytes | None:
+        if path is None:
+            return None
+        with open(path, "rb") as file:
+            return file.read()
+
+    return grpc.ssl_channel_credentials(
+        content(tls.ca_file), content(tls.key_file), content(tls.certificate_file)
+    )
+
+
+def metadata_of(headers: Any) -> list[tuple[str, str]]:
+    """Headers as gRPC wants them: names are in lower case."""
+    return [(name.lower(), value) for name, value in headers.items()]
+
+
+def compression_of(grpc: Any, operation: ops.Operation) -> Any:
+    """How a request is compressed."""
+    name = operation.compression if isinstance(operation, ops.Infer) else None
+    if name is None:
+        return None
+    return grpc.Compression.Gzip if name == "gzip" else grpc.Compression.Deflate
+
+
+def translated(error: Any, command: Exchange, target: str) -> PyTritonClientError:
+    """The exception of ours for one of gRPC's."""
+    code = getattr(error, "code", None)
+    if code is None:
+        return PyTritonClientClosedError(f"{command.what}: {error}.")
+    details = error.details() or ""
+    if "failed to connect" in details and "Socket closed" in details and speaks_http1(target):
+        return _failures.wrong_port(command.what, target)
+    return _failures.from_grpc_status(error.code().name, details, command.what, target)
+
+
+def speaks_http1(target: str) -> bool:
+    """Whether the server that hung up on gRPC answers HTTP/1.1, which gRPC itself does not tell."""
+    url = TritonUrl.from_url(target)
+    try:
+        with socket.create_connection((url.hostname, url.port), timeout=1.0) as connection:
+            connection.sendall(b"OPTIONS / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            return connection.recv(5) == b"HTTP/"
+    except OSError:
+        return False

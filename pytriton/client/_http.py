@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blocking HTTP: a pool of connections of http.client, which costs half of what larger libraries do."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import errno
+import http.client
+import os
+import select
+import socket
+import threading
+import time
+from typing import Any, Final
+
+from pytriton.client import _failures
+from pytriton.client import _operations as ops
+from pytriton.client._flow import Exchange
+from pytriton.client._http_body import body_buffer, compressed, decompressed, joined_if_small, length_of
+from pytriton.client._settings import Settings
+from pytriton.client._wire import HttpReply, HttpRequest, decode, encode
+from pytriton.client.exceptions import (
+    PyTritonClientClosedError,
+    PyTritonClientConnectionError,
+    PyTritonClientProtocolError,
+    PyTritonClientTimeoutError,
+)
+
+__all__ = ["HttpTransport"]
+
+_IDLE_CONNECTIONS: Final = 128
+_CHUNK: Final = 1 << 20
+
+
+class HttpTransport:
+    """Connections to one server, shared by any number of threads: each request has one to itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.url
+        self._target = settings.target
+        self._tls = (settings.tls or _default_tls()).context() if settings.url.is_encrypted else None
+        self._idle: collections.deque[http.client.HTTPConnection] = collections.deque()
+        self._busy: set[http.client.HTTPConnection] = set()
+        self._lock = threading.Lock()
+        self._owner = os.getpid()
+        self._closed = False
+
+    def exchange(self, command: Exchange) -> Any:
+        """Send an operation and wait for its result."""
+        request = encode(command.operation)
+        compression = command.operation.compression if isinstance(command.operation, ops.Infer) else None
+        with _Attempt(self, command, compressed(request, compression)) as attempt:
+            reply = attempt.reply()
+        return decode(command.operation, reply, command.what)
+
+    def close(self) -> None:
+        """Close all connections; requests that are under way fail."""
+        with self._lock:
+            self._closed = True
+            idle, busy = list(self._idle), list(self._busy)
+            self._idle.clear()
+        for connection in idle:
+            connection.close()
+        for connection in busy:
+            # Its own thread closes it; this only ends its waiting.
+            with contextlib.suppress(OSError, AttributeError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether close() has been called."""
+        return self._closed
+
+    def take(self, timeout_s: float) -> http.client.HTTPConnection:
+        """A connection that nobody else uses."""
+        with self._lock:
+            if self._closed:
+                raise PyTritonClientClosedError(f"The client of {self._target} is closed.")
+            if self._owner != os.getpid():
+                # After a fork the connections are the parent's; to close our copies of them ends none.
+                self._owner = os.getpid()
+                for inherited in (*self._idle, *self._busy):
+                    inherited.close()
+                self._idle.clear()
+                self._busy.clear()
+            while self._idle:
+                connection = self._idle.pop()
+                if not _is_readable(connection.sock):
+                    self._busy.add(connection)
+                    return connection
+                connection.close()  # by the server; an idle connection has nothing to say else
+            connection = self._new(timeout_s)
+            self._busy.add(connection)
+            return connection
+
+    def give_back(self, connection: http.client.HTTPConnection, *, reusable: bool) -> None:
+        """Keep a connection for the next request, or close it."""
+        with self._lock:
+            self._busy.discard(connection)
+            if reusable and not self._closed and len(self._idle) < _IDLE_CONNECTIONS:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def _new(self, timeout_s: float) -> http.client.HTTPConnection:
+        host, port = self._url.hostname, self._url.port
+        if self._tls is not None:
+            return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=self._tls)
+        return http.client.HTTPConnection(host, port, timeout=timeout_s)
+
+
+class _Attempt:
+    """One request on one connection, within one deadline."""
+
+    def __init__(self, transport: HttpTransport, command: Exchange, request: HttpRequest) -> None:
+        self._transport = transport
+        self._command = command
+        self._request = request
+        self._deadline = time.monotonic() + command.timeout_s
+        self._stage = "connecting to"
+        self._reusable = False
+
+    def __enter__(self) -> _Attempt:
+        self._connection = self._transport.take(self._command.timeout_s)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._transport.give_back(self._connection, reusable=self._reusable)
+
+    def reply(self) -> HttpReply:
+        """Send the request and read the reply."""
+        what, target = self._command.what, self._transport._target
+        try:
+            if self._connection.sock is None:
+                self._connection.connect()
+            self._stage = "sending to"
+            self._send()
+            self._stage = "waiting for an answer from"
+            return self._read()
+        except TimeoutError:
+            raise _failures.timed_out(what, target, self._stage, self._command.timeout_s) from None
+        except http.client.BadStatusLine as error:
+            if isinstance(error, http.client.RemoteDisconnected):
+                raise self._broken(ConnectionResetError()) from error
+            raise self._not_http(str(error)) from error
+        except http.client.HTTPException as error:
+            if isinstance(error, http.client.IncompleteRead):
+                raise self._broken(ConnectionResetError()) from error
+            raise PyTritonClientProtocolError(
+                f"{what}: {target} does not answer as an HTTP server does ({type(error).__name__}: {error})."
+            ) from error
+        except ValueError as error:
+            raise PyTritonClientProtocolError(f"{what}: the answer cannot be read: {error}.") from error
+        except OSError as error:
+            raise self._broken(error) from error
+
+    def _send(self) -> None:
+        request, headers = self._request, {**self._request.headers, **self._command.headers}
+        if request.body:
+            headers["Content-Length"] = str(length_of(request.body))
+        self._limit()
+        try:
+            self._connection.request(request.method, request.path, joined_if_small(request) or None, headers)
+        except (BrokenPipeError, ConnectionResetError):
+            # A server that refuses a request may not read all of it; its answer says why.
+            if not _is_readable(self._connection.sock):
+                raise
+
+    def _read(self) -> HttpReply:
+        self._limit()
+        response = self._connection.getresponse()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        body: Any
+        if response.length is None:
+            body = bytearray()
+            while chunk := self._limited(response.read, _CHUNK):
+                body += chunk
+        else:
+            body = body_buffer(response.length, headers)
+            position = 0
+            while position < len(body):
+                count = self._limited(response.readinto, body[position:])
+                if not count:
+                    raise http.client.IncompleteRead(b"", len(body) - position)
+                position += count
+        self._reusable = not response.will_close
+        return HttpReply(response.status, headers, decompressed(body, headers))
+
+    def _limited(self, read: Any, argument: Any) -> Any:
+        self._limit()
+        return read(argument)
+
+    def _limit(self) -> None:
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError
+        self._connection.sock.settimeout(remaining)
+
+    def _not_http(self, line: str) -> Exception:
+        what, target = self._command.what, self._transport._target
+        # gRPC's HTTP/2 begins with a frame of settings: three bytes of length, of which the first is 0.
+        if line.strip("'").startswith(("\0", "\\x00")):
+            return _failures.wrong_port(what, target)
+        return PyTritonClientProtocolError(
+            f"{what}: {target} does not answer as an HTTP server does; it says {line[:80]!r}."
+        )
+
+    def _broken(self, error: OSError) -> Exception:
+        what, target = self._command.what, self._transport._target
+        if self._transport.is_closed:
+            return PyTritonClientClosedError(f"{what}: the client was closed while a request was under way.")
+        if error.errno == errno.ETIMEDOUT:
+            return PyTritonClientTimeoutError(f"{what}: {self._stage} {target} timed out.")
+        sent = self._stage != "connecting to"
+        return PyTritonClientConnectionError(
+            f"{what}: {self._stage} {target} failed: {_failures.describe_os_error(error)}", sent
+        )
+
+
+def _is_readable(connection: Any) -> bool:
+    if connection is None:
+        return True
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _default_tls() -> Any:
+    from pytriton.client.options import Tls
+
+    return Tls()

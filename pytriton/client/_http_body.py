@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bodies of HTTP messages, for both transports: where answers are read into, and compression."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from pytriton.client._tensors import Buffer
+from pytriton.client._wire import HEADER_LENGTH, HttpRequest
+
+__all__ = ["body_buffer", "compressed", "decompressed", "joined_if_small", "length_of"]
+
+_ALIGNMENT: Final = 64
+_SMALL: Final = 1 << 16
+_UNZIP: Final[dict[str, int]] = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+
+
+def body_buffer(length: int, headers: Mapping[str, str]) -> memoryview:
+    """Memory for a body, placed so that the first tensor in it is aligned."""
+    head = headers.get(HEADER_LENGTH, "0")
+    offset = int(head) if head.isdecimal() else 0
+    memory: Any = np.empty(length + _ALIGNMENT, np.uint8)
+    start = -(memory.ctypes.data + offset) % _ALIGNMENT
+    return memoryview(memory)[start : start + length]
+
+
+def length_of(body: Any) -> int:
+    """How many bytes a body has."""
+    return sum(map(len, body))
+
+
+def joined_if_small(request: HttpRequest) -> Any:
+    """The body in one piece if that costs less than several system calls."""
+    body = request.body
+    if len(body) == 1:
+        return body[0]
+    return b"".join(body) if length_of(body) <= _SMALL else body
+
+
+def compressed(request: HttpRequest, compression: str | None) -> HttpRequest:
+    """The request with its body compressed, and the wish for an answer that is."""
+    if compression is None:
+        return request
+    whole = b"".join(request.body)
+    body = gzip.compress(whole, 6) if compression == "gzip" else zlib.compress(whole, 6)
+    headers = {**request.headers, "Content-Encoding": compression, "Accept-Encoding": compression}
+    return HttpRequest(request.method, request.path, [body], headers)
+
+
+def decompressed(body: Buffer, headers: Mapping[str, str]) -> Buffer:
+    """The body as it was before it was compressed."""
+    encoding = headers.get("content-encoding", "identity").lower()
+    if encoding == "identity":
+        return body
+    if encoding not in _UNZIP:
+        raise ValueError(f"the answer is compressed with {encoding!r}, which was not asked for")
+    try:
+        return bytearray(zlib.decompress(body, _UNZIP[encoding]))
+    except zlib.error as error:
+        raise ValueError(f"the answer cannot be decompressed: {error}") from None

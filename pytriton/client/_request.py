@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A user's arguments to the tensors of a request, checked against the model before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from pytriton import dtypes
+from pytriton.client._operations import ParameterValue
+from pytriton.client._tensors import Array, as_array
+from pytriton.client.exceptions import (
+    PyTritonClientModelDoesntSupportBatchingError,
+    PyTritonClientValueError,
+)
+from pytriton.client.options import InferOptions
+from pytriton.model_config.triton_model_config import TritonModelConfig
+
+__all__ = ["Call", "Input", "Signature", "check_headers", "check_parameters"]
+
+_RESERVED: Final = (
+    "sequence_id",
+    "sequence_start",
+    "sequence_end",
+    "priority",
+    "timeout",
+    "binary_data_output",
+)
+_RESERVED_PREFIX: Final = "triton_"
+
+
+class Input(NamedTuple):
+    """One input: its array has the batch dimension if the model has one."""
+
+    name: str
+    datatype: dtypes.DataType
+    array: Array
+    where: str
+
+
+class Call(NamedTuple):
+    """What a user gave to infer_sample or infer_batch."""
+
+    args: Sequence[Any]
+    named: Mapping[str, Any]
+    parameters: Mapping[str, ParameterValue]
+    headers: Mapping[str, str]
+    options: InferOptions
+    is_batch: bool
+
+    @classmethod
+    def create(
+        cls,
+        args: Sequence[Any],
+        named: dict[str, Any],
+        parameters: Any = None,
+        headers: Any = None,
+        options: Any = None,
+        *,
+        is_batch: bool,
+    ) -> Call:
+        """Check what can be checked without knowing the model."""
+        if options is not None and not isinstance(options, InferOptions):
+            named, options = {**named, "options": options}, None  # an input of that name
+        if not args and not named:
+            raise PyTritonClientValueError("Provide input data: arrays by position or by the inputs' names.")
+        if args and named:
+            raise PyTritonClientValueError(
+                "Use either positional either keyword method arguments convention; "
+                f"got {len(args)} positional inputs and {', '.join(named)} by name."
+            )
+        return cls(
+            args,
+            named,
+            check_parameters(parameters),
+            check_headers(headers),
+            options or InferOptions(),
+            is_batch,
+        )
+
+
+class Signature:
+    """A model's inputs and outputs, in the form that requests are checked against."""
+
+    def __init__(self, config: TritonModelConfig) -> None:
+        self.label = f'model "{config.model_name}"'
+        self.batching = config.batching
+        self.decoupled = config.decoupled
+        self.max_batch_size = config.max_batch_size if config.batching else 0
+        self.inputs = {spec.name: spec for spec in config.inputs or ()}
+        self.outputs = {spec.name: spec for spec in config.outputs or ()}
+        self._datatypes = {spec.name: spec.datatype for spec in config.inputs or ()}
+        self._required = [spec.name for spec in config.inputs or () if not spec.optional]
+
+    def inputs_of(self, call: Call, *, may_split: bool = False) -> list[Input]:
+        """The inputs of a request.
+
+        Args:
+            call: What the user gave.
+            may_split: Whether the batch may be larger than the model takes.
+        """
+        if call.is_batch and not self.batching:
+            raise PyTritonClientModelDoesntSupportBatchingError(
+                f"{self.label} does not support batching; use infer_sample instead of infer_batch."
+            )
+        given = self._by_name(call)
+        self._check_names(given)
+        self._check_outputs(call.options)
+        inputs = [self._input(name, value, call.is_batch) for name, value in given.items()]
+        if call.is_batch:
+            self._check_batch(inputs, may_split)
+        return inputs
+
+    def debatched(self, outputs: dict[str, Any], call: Call) -> dict[str, Any]:
+        """The outputs of one sample, without the batch dimension."""
+        if call.is_batch or not self.batching:
+            return outputs
+        return {name: array[0] for name, array in outputs.items()}
+
+    def _by_name(self, call: Call) -> Mapping[str, Any]:
+        if call.named:
+            return call.named
+        if len(call.args) > len(self.inputs):
+            raise PyTritonClientValueError(
+                f"{self.label}: {len(call.args)} inputs were given; it has {len(self.inputs)}: "
+                f"{self._expected()}."
+            )
+        return dict(zip(self.inputs, call.args, strict=False))
+
+    def _check_names(self, given: Mapping[str, Any]) -> None:
+        if unknown := [name for name in given if name not in self.inputs]:
+            raise PyTritonClientValueError(
+                f"{self.label} has no input {_quoted(unknown)}; its inputs are {self._expected()}."
+            )
+        if missing := [name for name in self._required if name not in given]:
+            raise PyTritonClientValueError(
+                f"{self.label}: input {_quoted(missing)} is missing; its inputs are {self._expected()}."
+            )
+
+    def _check_outputs(self, options: InferOptions) -> None:
+        if unknown := [name for name in options.outputs or () if name not in self.outputs]:
+            raise PyTritonClientValueError(
+                f"{self.label} has no output {_quoted(unknown)}; its outputs are {_quoted(self.outputs)}."
+            )
+
+    def _input(self, name: str, value: Any, is_batch: bool) -> Input:
+        shape, datatype = self.inputs[name].shape, self._datatypes[name]
+        where = f'{self.label}, input "{name}"'
+        array = as_array(value, datatype, where)
+        rank = len(shape) + is_batch
+        if array.ndim == rank - 1 and tuple(shape) == (1,):
+            array = array[..., None]  # one value per row, given without the dimension that says so
+        sizes = array.shape[1:] if is_batch else array.shape
+        if array.ndim != rank or any(want not in (-1, got) for want, got in zip(shape, sizes, strict=True)):
+            expected = [*(["batch"] if is_batch else []), *shape]
+            hint = "" if array.ndim != rank + 1 - 2 * is_batch else self._other_method(is_batch)
+            raise PyTritonClientValueError(
+                f"{where}: expected shape ({', '.join(map(str, expected))}), where -1 is any size, "
+                f"got {array.shape}{hint}."
+            )
+        if not is_batch and self.batching:
+            array = array[None]
+        return Input(name, datatype, array, where)
+
+    def _other_method(self, is_batch: bool) -> str:
+        if is_batch:
+            return "; for a single sample use infer_sample"
+        return "; for a batch use infer_batch" if self.batching else ""
+
+    def _check_batch(self, inputs: Sequence[Input], may_split: bool) -> None:
+        sizes = {item.name: len(item.array) for item in inputs}
+        if len(set(sizes.values())) > 1:
+            shown = ", ".join(f"{name}: {size}" for name, size in sizes.items())
+            raise PyTritonClientValueError(f"{self.label}: the inputs' batch sizes differ ({shown}).")
+        size = max(sizes.values())
+        if size > self.max_batch_size and not may_split:
+            raise PyTritonClientValueError(
+                f"{self.label}: a batch of {size} was given, it takes at most {self.max_batch_size}; "
+                "a client made with split_batches=True sends it in parts."
+            )
+
+    def _expected(self) -> str:
+        return ", ".join(
+            f"{name} ({self._datatypes[name].name}, shape {tuple(spec.shape)}"
+            f"{', optional' if spec.optional else ''})"
+            for name, spec in self.inputs.items()
+        )
+
+
+def check_parameters(parameters: Any) -> Mapping[str, ParameterValue]:
+    """Parameters are a dict of text to text, numbers or booleans, under names that the server leaves free."""
+    _check_dict("parameters", parameters)
+    for name in parameters or ():
+        if name in _RESERVED or name.startswith(_RESERVED_PREFIX):
+            raise PyTritonClientValueError(
+                f"parameters: {name!r} means something to the server itself; "
+                "use options=InferOptions(priority=..., queue_timeout_us=..., sequence_id=...)."
+            )
+    return parameters or {}
+
+
+def check_headers(headers: Any) -> dict[str, str]:
+    """Headers are a dict of text to text, numbers or booleans."""
+    _check_dict("headers", headers)
+    checked = {}
+    for name, value in (headers or {}).items():
+        text = value if isinstance(value, str) else str(value)
+        if (
+            not name
+            or not name.isascii()
+            or any(c in '()<>@,;:\\"/[]?={}' or not c.isprintable() for c in name)
+        ):
+            raise PyTritonClientValueError(f"headers: {name!r} is not the name of a header.")
+        if " " in name or any(c in "\r\n\0" for c in text):
+            raise PyTritonClientValueError(
+                f"headers: {name!r} has a value or name of more than one line or word."
+            )
+        checked[name] = text
+    return checked
+
+
+def _check_dict(what: str, given: Any) -> None:
+    if given is None:
+        return
+    if not isinstance(given, dict):
+        raise PyTritonClientValueError(f"{what} must be a dict, got {type(given).__name__}.")
+    for name, value in given.items():
+        if not isinstance(name, str):
+            raise PyTritonClientValueError(f"{what}: keys must be str, got {name!r}.")
+        if not isinstance(value, (str, int, bool)):
+            raise PyTritonClientValueError(
+                f"{what}: the value of {name!r} must be str, int or bool, got {type(value).__name__}."
+            )
+
+
+def _quoted(names: Any) -> str:
+    return ", ".join(f'"{name}"' for name in names)

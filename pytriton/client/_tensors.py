@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values that a user gives to arrays that a model takes, and bytes of the wire to arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pytriton import dtypes
+from pytriton.client._strings import pack_strings, unpack_strings
+from pytriton.client.exceptions import PyTritonClientValueError
+
+__all__ = ["Array", "Buffer", "TensorData", "as_array", "decode_data", "decode_list", "encode_array"]
+
+Array = npt.NDArray[Any]
+Buffer = bytes | bytearray | memoryview
+_NUMBERS: Final = "biuf"
+
+
+@dataclass(slots=True)
+class TensorData:
+    """One input of a request, ready for the wire."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: Buffer
+    region: tuple[str, int, int] | None = None
+    """Name of a registered shared-memory region with the data in it, byte size and offset."""
+
+
+def as_array(value: Any, datatype: dtypes.DataType, where: str) -> Array:
+    """Make an array of the model's datatype; numbers keep their values or are refused."""
+    array: Array = value if isinstance(value, np.ndarray) else _from_anything(value, datatype, where)
+    if datatype is dtypes.BYTES:
+        if array.dtype.kind not in "SUO":
+            raise PyTritonClientValueError(
+                f"{where}: the model takes strings (BYTES), got an array of {array.dtype}; "
+                "give str or bytes, for example array.astype(np.bytes_)."
+            )
+        return array
+    target = datatype.numpy_dtype
+    return array if array.dtype == target else _cast(array, target, datatype, where)
+
+
+def encode_array(array: Array, datatype: dtypes.DataType, where: str) -> Buffer:
+    """The bytes of an array on the wire; numbers of contiguous arrays are not copied."""
+    if datatype is dtypes.BYTES:
+        try:
+            return pack_strings(array)
+        except ValueError as error:  # UnicodeEncodeError is one
+            raise PyTritonClientValueError(f"{where}: {error}.") from None
+    contiguous = np.ascontiguousarray(array)
+    if contiguous.size < 64:
+        return contiguous.tobytes()
+    flat: Any = contiguous.reshape(-1).view(np.uint8)
+    return memoryview(flat)
+
+
+def decode_data(data: Buffer, datatype: dtypes.DataType, shape: Sequence[int]) -> Array:
+    """The array over bytes from the wire; they are not copied, except for strings."""
+    count = math.prod(shape)
+    if datatype is dtypes.BYTES:
+        return unpack_strings(data, count).reshape(shape)
+    expected = count * datatype.byte_size
+    if len(data) != expected:
+        raise ValueError(f"{len(data)} bytes for {datatype.name} of shape {list(shape)}, expected {expected}")
+    return np.frombuffer(data, datatype.numpy_dtype).reshape(shape)
+
+
+def decode_list(values: Iterable[Any], datatype: dtypes.DataType, shape: Sequence[int]) -> Array:
+    """The array of values that came as a list; text becomes bytes."""
+    if datatype is not dtypes.BYTES:
+        return np.array(values, datatype.numpy_dtype).reshape(shape)
+    array = np.empty(math.prod(shape), object)
+    flat = np.array(values, object).ravel()
+    array[:] = [value.encode() if isinstance(value, str) else value for value in flat]
+    return array.reshape(shape)
+
+
+def _from_anything(value: Any, datatype: dtypes.DataType, where: str) -> Array:
+    if isinstance(value, (dict, set, frozenset)) or value is None:
+        raise PyTritonClientValueError(
+            f"{where}: expected an array or what can be made one, got {type(value).__name__}."
+        )
+    try:
+        if datatype is dtypes.BYTES:
+            return _strings_from(value)
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise PyTritonClientValueError(
+            f"{where}: no array can be made of the {type(value).__name__} given: {error}."
+        ) from None
+    # Python's floats have no precision of their own: they take the model's, as they do in NumPy.
+    target = datatype.numpy_dtype
+    has_dtype = hasattr(value, "dtype") or hasattr(value, "__array__") or hasattr(value, "__dlpack__")
+    if not has_dtype and array.dtype == np.float64 and np.issubdtype(target, np.floating):
+        with np.errstate(over="ignore"):
+            rounded = array.astype(target)
+        if np.array_equal(np.isinf(rounded), np.isinf(array)):
+            return rounded
+    return array
+
+
+def _strings_from(value: Any) -> Array:
+    if isinstance(value, (str, bytes)):
+        return np.array(value, object)
+    if not isinstance(value, (list, tuple)):
+        return np.asarray(value)
+    # Not by way of NumPy's own strings, which lose zero bytes at the end.
+    return np.array(value, object)
+
+
+def _cast(array: Array, target: np.dtype[Any], datatype: dtypes.DataType, where: str) -> Array:
+    source = array.dtype
+    is_number = source.kind in _NUMBERS or source.name == "bfloat16"
+    # NumPy takes float64 to be safe for integers of 64 bits, which it is not.
+    if (
+        is_number
+        and np.can_cast(source, target, "safe")
+        and (source.itemsize < 8 or source.kind == target.kind)
+    ):
+        return array.astype(target)
+    if is_number and target.kind != "b":
+        with np.errstate(all="ignore"):
+            cast = array.astype(target)
+            if _same_values(array, cast):
+                return cast
+    raise PyTritonClientValueError(
+        f"{where}: the model takes {datatype.name} ({target}), got {source}, whose values it cannot "
+        f"hold without loss; convert them yourself, for example array.astype(np.{target})."
+    )
+
+
+def _same_values(array: Array, cast: Array) -> bool:
+    back = cast.astype(array.dtype)
+    if not np.array_equal(back, array, equal_nan=array.dtype.kind == "f"):
+        return False
+    # Beyond its range a number may come back by chance: as unsigned and signed, or if conversion saturates.
+    if array.dtype.kind in "iu" and cast.dtype.kind not in "iu":
+        return bool(np.all(cast.astype(np.float64) < float(np.iinfo(array.dtype).max) + 1))
+    return bool(np.array_equal(array < 0, cast < 0))

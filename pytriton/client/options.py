@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be said about a client and about one request beyond its tensors."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pytriton.client.exceptions import PyTritonClientValueError
+
+__all__ = ["Compression", "InferOptions", "Retry", "Tls", "check_compression"]
+
+Compression = Literal["gzip", "deflate"]
+
+
+@dataclass(frozen=True)
+class InferOptions:
+    """Options of one request.
+
+    Args:
+        request_id: Id in the server's logs and traces; numbers of the client's own by default.
+        priority: Priority in the server's queue, 1 is the highest; 0 is the model's default.
+        queue_timeout_us: Microseconds that the request may wait in the server's queue, where the model's
+            queue policy allows requests to say so.
+        timeout_s: Seconds for the whole call, instead of the client's inference_timeout_s.
+        sequence_id: Sequence that the request belongs to, a number or a text.
+        sequence_start: Whether it is the first of its sequence.
+        sequence_end: Whether it is the last of its sequence.
+        outputs: Names of the outputs to return; all by default.
+        compression: How the request is compressed, instead of the client's own choice.
+    """
+
+    request_id: str | None = None
+    priority: int = 0
+    queue_timeout_us: int | None = None
+    timeout_s: float | None = None
+    sequence_id: int | str = 0
+    sequence_start: bool = False
+    sequence_end: bool = False
+    outputs: Sequence[str] | None = None
+    compression: Compression | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.outputs, str):
+            raise PyTritonClientValueError(
+                f"InferOptions: outputs must be a sequence of names, got {self.outputs!r}; "
+                f"for one output write [{self.outputs!r}]."
+            )
+        for name in ("priority", "queue_timeout_us"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+                raise PyTritonClientValueError(
+                    f"InferOptions: {name} must be an integer of 0 or more, got {value!r}."
+                )
+        if self.timeout_s is not None and not self.timeout_s > 0:
+            raise PyTritonClientValueError(
+                f"InferOptions: timeout_s must be greater than 0, got {self.timeout_s!r}."
+            )
+        if (self.sequence_start or self.sequence_end) and not self.sequence_id:
+            raise PyTritonClientValueError(
+                "InferOptions: sequence_start and sequence_end need a sequence_id that is not 0 or empty."
+            )
+        check_compression(self.compression)
+
+
+@dataclass(frozen=True)
+class Retry:
+    """When a request is sent again: the server cannot be reached, or says that it is unavailable.
+
+    A request that may have reached the model is sent again only when `idempotent` says that running it twice
+    does no harm. All tries together have the time of one.
+
+    Args:
+        attempts: How often a request is sent at most, the first time included.
+        backoff_s: Pause before the second try; it doubles with every further one.
+        max_backoff_s: Longest pause.
+        idempotent: Whether requests may run twice.
+    """
+
+    attempts: int = 3
+    backoff_s: float = 0.05
+    max_backoff_s: float = 2.0
+    idempotent: bool = False
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or self.backoff_s < 0 or self.max_backoff_s < 0:
+            raise PyTritonClientValueError(
+                f"Retry: attempts must be 1 or more and pauses not negative, got {self!r}."
+            )
+
+    def pause_s(self, failures: int) -> float:
+        """The pause after so many failures."""
+        pause: float = min(self.max_backoff_s, self.backoff_s * 2 ** (failures - 1))
+        return pause
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Certificates for https and grpcs; without them the system's authorities vouch for the server.
+
+    Args:
+        ca_file: Certificates of the authorities to trust, in PEM form.
+        certificate_file: The client's own certificate, where the server asks for one.
+        key_file: Its private key.
+        verify: Whether the server's certificate is checked; gRPC always does.
+    """
+
+    ca_file: str | os.PathLike[str] | None = None
+    certificate_file: str | os.PathLike[str] | None = None
+    key_file: str | os.PathLike[str] | None = None
+    verify: bool = True
+
+    def context(self) -> ssl.SSLContext:
+        """The settings as Python's ssl module wants them."""
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if not self.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if self.certificate_file is not None:
+            context.load_cert_chain(self.certificate_file, self.key_file)
+        return context
+
+
+def check_compression(compression: object) -> None:
+    """There are two ways of compressing."""
+    if compression not in (None, "gzip", "deflate"):
+        raise PyTritonClientValueError(
+            f'The compression must be "gzip", "deflate" or None, got {compression!r}.'
+        )

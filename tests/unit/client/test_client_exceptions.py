@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from pytriton.client import exceptions
+from pytriton.client.exceptions import (
+    PyTritonClientConnectionError,
+    PyTritonClientError,
+    PyTritonClientInferenceServerError,
+    PyTritonClientInvalidUrlError,
+    PyTritonClientTimeoutError,
+    PyTritonClientValueError,
+)
+from pytriton.client.warnings import NotSupportedTimeoutWarning, PyTritonWarning
+from pytriton.exceptions import ErrorCode, PyTritonError
+
+CLASSES = [getattr(exceptions, name) for name in exceptions.__all__]
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_every_exception_has_a_message_and_survives_pickling(cls: type[PyTritonClientError]) -> None:
+    error = pickle.loads(pickle.dumps(cls("what went wrong")))
+    assert type(error) is cls
+    assert error.message == str(error) == "what went wrong"
+    assert isinstance(error, PyTritonClientError)
+    assert not isinstance(error, (PyTritonError, TimeoutError, ValueError))
+
+
+def test_the_tree_is_drawn() -> None:
+    assert exceptions.__doc__ is not None
+    for cls in CLASSES:
+        assert cls.__name__ in exceptions.__doc__
+
+
+def test_parents_of_earlier_versions() -> None:
+    assert issubclass(PyTritonClientInvalidUrlError, PyTritonClientValueError)
+    # A refused connection was a timeout in 0.7, and programs catch it as one.
+    assert issubclass(PyTritonClientConnectionError, PyTritonClientTimeoutError)
+    assert issubclass(NotSupportedTimeoutWarning, PyTritonWarning)
+    assert issubclass(PyTritonWarning, UserWarning)
+
+
+def test_what_they_carry() -> None:
+    assert PyTritonClientInferenceServerError("x", ErrorCode.UNAVAILABLE).code is ErrorCode.UNAVAILABLE
+    assert PyTritonClientConnectionError("x", True).sent

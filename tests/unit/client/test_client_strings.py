@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
+
+from pytriton.client._strings import pack_strings, unpack_strings
+
+
+def objects(*strings: Any) -> np.ndarray[Any, Any]:
+    array = np.empty(len(strings), object)
+    array[:] = strings
+    return array
+
+
+@pytest.mark.parametrize(
+    "strings",
+    [
+        [],
+        [b""],
+        [b"", b""],
+        [b"one"],
+        [b"a", b"", b"\0nul\0", b"\xff\xfe"],
+        [b"same", b"size", b"here"],
+        [b"x" * 100_000, b"y"],
+        [b"\0\0\0\0", b"\1\0\0\0"],
+        [random.Random(0).randbytes(size % 37) for size in range(1000)],
+    ],
+)
+def test_round_trip_as_tritonclient_has_it(strings: list[bytes]) -> None:
+    packed = pack_strings(objects(*strings))
+    theirs = serialize_byte_tensor(objects(*strings))
+    assert packed == (theirs.item() if theirs.size else b"")
+    for data in (packed, bytearray(packed), memoryview(packed)):
+        unpacked = unpack_strings(data, len(strings))
+        assert unpacked.dtype == object
+        assert unpacked.tolist() == strings
+    assert deserialize_bytes_tensor(packed).tolist() == strings
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (np.array(["text", "żółw", ""]), [b"text", "żółw".encode(), b""]),
+        (np.array([b"a", b"longer"]), [b"a", b"longer"]),
+        (objects("text", b"bytes", bytearray(b"c"), memoryview(b"d")), [b"text", b"bytes", b"c", b"d"]),
+        (np.array([[b"a", b"b"], [b"c", b"d"]], object).T, [b"a", b"c", b"b", b"d"]),
+        (np.array("alone"), [b"alone"]),
+    ],
+)
+def test_what_can_be_packed(array: np.ndarray[Any, Any], expected: list[bytes]) -> None:
+    assert unpack_strings(pack_strings(array), array.size).tolist() == expected
+
+
+@pytest.mark.parametrize("wrong", [None, 3, 1.5, ["a"]])
+def test_other_objects_are_refused(wrong: object) -> None:
+    with pytest.raises(ValueError, match=f"element 1 is of type {type(wrong).__name__}"):
+        pack_strings(objects(b"fine", wrong))
+
+
+@pytest.mark.parametrize(
+    ("data", "count"),
+    [
+        (b"", 1),
+        (b"\1\0\0\0", 1),
+        (b"\1\0\0", 1),
+        (b"\x0a\0\0\0abcd", 1),
+        (b"\x0a\0\0\0abcd", 2),
+        (b"\1\0\0\0a\1\0\0\0b", 1),
+        (b"\1\0\0\0a", 2),
+        (b"\1\0\0\0a", 0),
+        (b"\xff\xff\xff\xffabcd", 1),
+        (b"\1\0\0\0a\2\0\0\0b", 2),
+    ],
+)
+def test_malformed_data_is_refused(data: bytes, count: int) -> None:
+    with pytest.raises(ValueError, match=f"{len(data)} bytes do not hold {count} strings"):
+        unpack_strings(data, count)

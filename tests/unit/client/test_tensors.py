@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytriton import dtypes
+from pytriton.client._tensors import as_array, decode_data, decode_list, encode_array
+from pytriton.client.exceptions import PyTritonClientValueError
+
+WHERE = 'model "m", input "x"'
+
+
+def converted(value: Any, name: str) -> Any:
+    return as_array(value, dtypes.from_name(name), WHERE)
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "expected"),
+    [
+        ([1, 2], "FP32", [1.0, 2.0]),
+        ([0.1, 0.2], "FP32", np.array([0.1, 0.2], np.float32).tolist()),
+        ([0.1], "FP16", [float(np.float16(0.1))]),
+        (3, "INT8", 3),
+        ([True, False], "BOOL", [True, False]),
+        ([True], "FP32", [1.0]),
+        ([1.0, 2.0], "INT32", [1, 2]),
+        (np.arange(3), "INT16", [0, 1, 2]),
+        (np.arange(3), "UINT64", [0, 1, 2]),
+        (np.array([1.5, float("inf")]), "FP32", [1.5, float("inf")]),
+        (np.array([2**53]), "FP64", [float(2**53)]),
+        (np.array([], np.float64), "INT8", []),
+        (np.array([1.5], np.float16), "FP64", [1.5]),
+        (range(3), "INT32", [0, 1, 2]),
+        ((1, 2), "UINT8", [1, 2]),
+    ],
+)
+def test_values_are_kept(value: Any, name: str, expected: Any) -> None:
+    array = converted(value, name)
+    assert array.dtype == dtypes.from_name(name).numpy_dtype
+    assert array.tolist() == expected
+
+
+def test_nan_and_negative_zero_are_kept() -> None:
+    array = converted(np.array([np.nan, -0.0]), "FP32")
+    assert np.isnan(array[0])
+    assert np.signbit(array[1])
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (np.array([0.1]), "FP32"),
+        (np.array([1e300]), "FP32"),
+        ([1e300], "FP32"),
+        ([1.5], "INT32"),
+        ([300], "UINT8"),
+        ([-1], "UINT8"),
+        (np.array([-1], np.int64), "UINT64"),
+        (np.array([2**63], np.uint64), "INT64"),
+        (np.array([2**63 - 1]), "FP64"),
+        (np.array([2**31 - 1], np.int32), "FP32"),
+        (np.array([2.0**63]), "INT64"),
+        (np.array([np.nan]), "INT32"),
+        (np.array([np.inf]), "INT64"),
+        ([70000], "FP16"),
+        ([1], "BOOL"),
+        ([1j], "FP32"),
+        (["1"], "FP32"),
+        (np.array(["2020-01-01"], "datetime64[D]"), "INT64"),
+        ([object()], "FP32"),
+    ],
+)
+def test_what_would_change_is_refused(value: Any, name: str) -> None:
+    with pytest.raises(PyTritonClientValueError, match=f"^{WHERE}: the model takes {name} .*without loss"):
+        converted(value, name)
+
+
+@pytest.mark.parametrize("value", [None, {"a": 1}, {1}, [[1], [1, 2]]])
+def test_what_is_no_array(value: Any) -> None:
+    with pytest.raises(PyTritonClientValueError, match=WHERE):
+        converted(value, "FP32")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("text", b"text"),
+        (["a", "ż"], [b"a", "ż".encode()]),
+        ([b"nul\0"], [b"nul\0"]),
+        (np.array(["a", "b"]), [b"a", b"b"]),
+        ([["a"], ["b"]], [[b"a"], [b"b"]]),
+    ],
+)
+def test_strings(value: Any, expected: Any) -> None:
+    array = converted(value, "BYTES")
+    data = encode_array(array, dtypes.BYTES, WHERE)
+    assert decode_data(data, dtypes.BYTES, array.shape).tolist() == expected
+
+
+@pytest.mark.parametrize("value", [np.arange(3), [1.5], [b"a", 3]])
+def test_what_are_no_strings(value: Any) -> None:
+    with pytest.raises(PyTritonClientValueError, match=WHERE):
+        encode_array(converted(value, "BYTES"), dtypes.BYTES, WHERE)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in dtypes.DATATYPES if row is not dtypes.BYTES], ids=lambda row: row.name
+)
+def test_numbers_there_and_back(row: dtypes.DataType) -> None:
+    array = np.arange(6).reshape(2, 3).astype(row.numpy_dtype)
+    for given in (array, array.T, array[:, ::2], np.zeros((0, 3), row.numpy_dtype)):
+        back = decode_data(encode_array(given, row, WHERE), row, given.shape)
+        assert back.dtype == given.dtype
+        np.testing.assert_array_equal(back, given)
+        np.testing.assert_array_equal(decode_list(given.tolist(), row, given.shape), given)
+
+
+def test_large_arrays_are_not_copied() -> None:
+    array = np.zeros(1000, np.float32)
+    view = np.frombuffer(encode_array(array, dtypes.from_name("FP32"), WHERE), np.float32)
+    assert np.shares_memory(array, view)
+
+
+def test_bytes_that_do_not_fit_the_shape() -> None:
+    with pytest.raises(ValueError, match=r"7 bytes for FP32 of shape \[2\], expected 8"):
+        decode_data(bytes(7), dtypes.from_name("FP32"), [2])
