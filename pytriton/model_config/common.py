@@ -4,14 +4,25 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
+from pytriton.model_config.warmup import (
+    ModelWarmup,
+    WarmupInput,
+    generate_warmup_data,
+    generate_warmup_requests,
+)
 
-__all__ = ["DeviceKind", "DynamicBatcher", "ModelWarmup", "QueuePolicy", "TimeoutAction", "WarmupInput"]
+__all__ = [
+    "DeviceKind",
+    "DynamicBatcher",
+    "ModelWarmup",
+    "QueuePolicy",
+    "TimeoutAction",
+    "WarmupInput",
+    "generate_warmup_data",
+    "generate_warmup_requests",
+]
 
 
 class DeviceKind(enum.Enum):
@@ -20,6 +31,7 @@ class DeviceKind(enum.Enum):
     KIND_AUTO = "KIND_AUTO"
     KIND_CPU = "KIND_CPU"
     KIND_GPU = "KIND_GPU"
+    KIND_MODEL = "KIND_MODEL"
 
 
 class TimeoutAction(enum.Enum):
@@ -67,39 +79,3 @@ class DynamicBatcher:
     default_priority_level: int = 0
     default_queue_policy: QueuePolicy | None = None
     priority_queue_policy: dict[int, QueuePolicy] | None = None
-
-
-@dataclass
-class WarmupInput:
-    """Data of one input of a warm-up request: zeros, random values or an .npy file.
-
-    Args:
-        dtype: Type of the values.
-        shape: Shape without the batch dimension.
-        zero_data: Send zeros.
-        random_data: Send random values.
-        input_data_file: Send the contents of this file.
-    """
-
-    dtype: npt.DTypeLike
-    shape: Sequence[int]
-    zero_data: bool | None = False
-    random_data: bool | None = False
-    input_data_file: str | None = None
-
-
-@dataclass
-class ModelWarmup:
-    """Requests to send to a model before it counts as ready.
-
-    Args:
-        name: Name of the warm-up, for log messages.
-        batch_size: Rows of each request.
-        inputs: Data by input name.
-        count: Number of requests.
-    """
-
-    name: str
-    batch_size: int
-    inputs: dict[str, WarmupInput]
-    count: int

@@ -8,14 +8,22 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-__all__ = ["dumps"]
+__all__ = ["MAPS", "dumps"]
 
 # In text format an enum value is a bare word and a string is quoted; in a dict they look the same.
 _ENUMS: Final = frozenset({"data_type", "format", "kind", "timeout_action"})
-# A map is written as repeated entries of key and value; in a dict it looks like a message.
-_MAPS: Final = frozenset(
-    {"cc_model_filenames", "inputs", "metric_tags", "parameters", "priority_queue_policy"}
+MAPS: Final = frozenset(
+    {
+        "cc_model_filenames",
+        "input_map",
+        "inputs",
+        "metric_tags",
+        "output_map",
+        "parameters",
+        "priority_queue_policy",
+    }
 )
+"""Fields that are written as repeated entries of key and value; in a dict they look like messages."""
 _CAPITAL: Final = re.compile(r"([A-Z])")
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPES: Final = {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t", ord('"'): '\\"', ord("\\"): "\\\\"}
@@ -31,7 +39,7 @@ def _message(fields: Mapping[str, Any], indent: str) -> Iterator[str]:
         name = _CAPITAL.sub(lambda match: "_" + match.group(1).lower(), key)
         if value is None:
             continue
-        if name in _MAPS and isinstance(value, Mapping):
+        if name in MAPS and isinstance(value, Mapping):
             for map_key, map_value in value.items():
                 yield from _field(name, {"key": map_key, "value": map_value}, indent)
         elif isinstance(value, (list, tuple)):
