@@ -10,6 +10,7 @@ from typing import Any
 from pytriton.exceptions import PyTritonValidationError
 from pytriton.model_config import ModelConfig, Tensor, rules
 from pytriton.model_config.triton_model_config import TritonModelConfig
+from pytriton.telemetry.functions import function_tracing
 from pytriton.worker.pool import ThreadWorkers, WorkerSpec
 
 __all__ = ["Binding", "InferFunction", "bind_model"]
@@ -25,6 +26,12 @@ class Binding:
         self._functions = list(functions)
         self._strict = strict
         self._workers: ThreadWorkers | None = None
+
+    def trace(self, trace_config: Sequence[str] | None) -> None:
+        """Trace the functions, if this process has a tracer or the server's settings ask for one."""
+        tracing = function_tracing(trace_config)
+        if tracing is not None:
+            self._functions = [tracing.trace(function) for function in self._functions]
 
     @property
     def name(self) -> str:

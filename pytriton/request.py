@@ -97,6 +97,8 @@ class RequestRecords(Protocol):
 
     def requested_output_names(self, index: int) -> list[str]: ...
 
+    def trace_context(self, index: int) -> str: ...
+
 
 class RequestBatch(Sequence[Request]):
     """The requests of one batch, whose inputs lie in memory as whole arrays.
@@ -105,7 +107,7 @@ class RequestBatch(Sequence[Request]):
     arrays never pays for that, whatever the number of requests.
     """
 
-    __slots__ = ("_inputs", "_records", "_requests", "batching", "total_rows")
+    __slots__ = ("_inputs", "_records", "_requests", "batching", "spans", "total_rows")
 
     def __init__(
         self, inputs: dict[str, Array], records: RequestRecords, *, total_rows: int, batching: bool
@@ -116,6 +118,8 @@ class RequestBatch(Sequence[Request]):
         self.total_rows = total_rows
         self.batching = batching
         """Whether the first dimension of every array counts the rows of all requests."""
+        self.spans: Sequence[Any | None] | None = None
+        """Span of each request, where there is tracing."""
 
     @property
     def inputs(self) -> dict[str, Array]:
@@ -141,6 +145,14 @@ class RequestBatch(Sequence[Request]):
         indices = range(len(self)) if index is None else (index,)
         return any(output in self._records.requested_output_names(each) for each in indices)
 
+    def trace_context(self, index: int) -> str:
+        """Span of the server for a request, as JSON with W3C headers; empty where it does not trace it."""
+        return self._records.trace_context(index)
+
+    def parameters(self, index: int) -> dict[str, ParameterValue]:
+        """Parameters of a request."""
+        return self._records.parameters(index)
+
     def __len__(self) -> int:
         return len(self._records)
 
@@ -162,6 +174,7 @@ class RequestBatch(Sequence[Request]):
                 Request(
                     data,
                     self._records.parameters(index),
+                    self.spans[index] if self.spans is not None else None,
                     requested_output_names=self._records.requested_output_names(index),
                 )
                 for index, data in enumerate(split_rows(self._inputs, self.rows))

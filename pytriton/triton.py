@@ -124,9 +124,10 @@ class Triton:
             model_version: Version of the model.
             config: Batching and other options.
             strict: Whether outputs are checked against `outputs` to the letter.
-            trace_config: Accepted for compatibility; tracing is set up with TritonConfig.trace_config.
+            trace_config: Settings of tracing, instead of those in TritonConfig.
         """
         binding = bind_model(model_name, infer_func, inputs, outputs, model_version, config, strict)
+        binding.trace(self._config.trace_config if trace_config is None else trace_config)
         with self._lock:
             if binding.key in self._bindings:
                 raise PyTritonInvalidOperationError(

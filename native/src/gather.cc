@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "core/results.h"
@@ -43,6 +44,20 @@ void AppendParameter(std::vector<std::byte>& bytes, TRITONBACKEND_Request* reque
   Append(bytes, sizes, sizeof(sizes));
   Append(bytes, key, sizes[0]);
   Append(bytes, value, value_size);
+}
+
+// Where the server has got to in its trace of a request; empty if it does not trace it.
+std::string_view TraceContext(TRITONBACKEND_Request* request) {
+  TRITONSERVER_InferenceTrace* trace = nullptr;
+  if (TRITONSERVER_Error* const error = TRITONBACKEND_RequestTrace(request, &trace)) {
+    TRITONSERVER_ErrorDelete(error);  // a server that was built without tracing
+    return {};
+  }
+  const char* context = nullptr;
+  if (trace != nullptr) {
+    Check(TRITONSERVER_InferenceTraceContext(trace, &context));
+  }
+  return context == nullptr ? std::string_view() : std::string_view(context);
 }
 
 Failure InvalidInput(const Input& input, const std::string& why) {
@@ -232,6 +247,9 @@ void Gather::AddMeta(const BatchRequest& request) {
   for (uint32_t index = 0; index < record.parameter_count; ++index) {
     AppendParameter(meta_, request.handle.get(), index);
   }
+  const std::string_view trace = TraceContext(request.handle.get());
+  record.trace_length = static_cast<uint32_t>(trace.size());
+  Append(meta_, trace.data(), trace.size());
   Check(TRITONBACKEND_InferenceRequestTimeoutMicroseconds(request.handle.get(), &record.timeout_us));
   record.meta_length = static_cast<uint32_t>(meta_.size() - begin);
   records_.push_back(record);

@@ -46,7 +46,7 @@ class Reader {
 };
 
 ReadBlock::Request ReadRequest(const Reader& reader, const RequestRecord& record) {
-  ReadBlock::Request request{record, {}, {}, {}};
+  ReadBlock::Request request{record, {}, {}, {}, {}};
   uint64_t offset = record.meta_offset;
   for (uint32_t index = 0; index < record.output_count; ++index) {
     request.outputs.push_back(reader.Read<uint32_t>(offset));
@@ -59,6 +59,7 @@ ReadBlock::Request ReadRequest(const Reader& reader, const RequestRecord& record
     const std::string key = reader.ReadText(offset, key_length);
     request.parameters[key] = {type, reader.ReadText(offset, value_length)};
   }
+  request.trace = reader.ReadText(offset, record.trace_length);
   if (offset != record.meta_offset + record.meta_length) {
     throw std::logic_error("the meta part of a request has another length than it says");
   }

@@ -19,6 +19,7 @@ struct ReadBlock {
     std::vector<uint32_t> outputs;
     std::string id;
     std::map<std::string, std::pair<ParameterType, std::string>> parameters;
+    std::string trace;
   };
   struct Input {
     TensorRecord record;

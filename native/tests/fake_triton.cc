@@ -211,6 +211,21 @@ TRITONSERVER_Error* TRITONBACKEND_RequestParameter(TRITONBACKEND_Request* reques
   return nullptr;
 }
 
+TRITONSERVER_Error* TRITONBACKEND_RequestTrace(TRITONBACKEND_Request* request,
+                                               TRITONSERVER_InferenceTrace** trace) {
+  if (request->trace.refused) {
+    return TRITONSERVER_ErrorNew(TRITONSERVER_ERROR_UNSUPPORTED, "tracing is not supported");
+  }
+  *trace = request->trace.context.has_value() ? &request->trace : nullptr;
+  return nullptr;
+}
+
+TRITONSERVER_Error* TRITONSERVER_InferenceTraceContext(TRITONSERVER_InferenceTrace* trace,
+                                                       const char** context) {
+  *context = trace->context->c_str();
+  return nullptr;
+}
+
 TRITONSERVER_Error* TRITONBACKEND_RequestInputCount(TRITONBACKEND_Request* request, uint32_t* count) {
   *count = static_cast<uint32_t>(request->inputs.size());
   return nullptr;

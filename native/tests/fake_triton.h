@@ -104,12 +104,18 @@ struct TRITONBACKEND_Input {
   TRITONSERVER_MemoryType memory = TRITONSERVER_MEMORY_CPU;
 };
 
+struct TRITONSERVER_InferenceTrace {
+  std::optional<std::string> context;
+  bool refused = false;
+};
+
 struct TRITONBACKEND_Request {
   std::string id;
   uint64_t timeout_us = 0;
   std::vector<TRITONBACKEND_Input> inputs;
   std::vector<std::string> outputs;
   std::vector<std::pair<std::string, pytriton::testing::ParameterValue>> parameters;
+  TRITONSERVER_InferenceTrace trace;
 
   // What Triton can do to a response: give it memory elsewhere, give it none, or not make it at all.
   TRITONSERVER_MemoryType output_memory = TRITONSERVER_MEMORY_CPU;

@@ -154,6 +154,23 @@ TEST_CASE("ids, parameters of every type, timeouts and requested outputs arrive"
   CHECK(block.requests[1].parameters.empty());
 }
 
+TEST_CASE("the trace of a request arrives, behind its parameters") {
+  Gathering gathering;
+  auto request = MakeRequest({Numbers({1, 1}, {Pack<int32_t>({1})})});
+  request->parameters = {{"text", std::string("value")}};
+  request->trace.context = R"({"traceparent":"00-1-2-01"})";
+  gathering.Add(std::move(request));
+  request = MakeRequest({Numbers({1, 1}, {Pack<int32_t>({1})})});
+  request->trace.refused = true;
+  gathering.Add(std::move(request));
+  gathering.Add(MakeRequest({Numbers({1, 1}, {Pack<int32_t>({1})})}));
+  const ReadBlock block = gathering.Run();
+  CHECK(block.requests[0].trace == R"({"traceparent":"00-1-2-01"})");
+  CHECK(block.requests[0].parameters.size() == 1);
+  CHECK(block.requests[1].trace.empty());
+  CHECK(block.requests[2].trace.empty());
+}
+
 TEST_CASE("a parameter of no type that a worker knows") {
   auto request = MakeRequest({Numbers({1, 1}, {Pack<int32_t>({1})})});
   request->parameters = {{"blob", Bytes(3)}};

@@ -11,6 +11,7 @@ import numpy as np
 from pytriton.batching.batch_size import get_inference_request_batch_size
 from pytriton.batching.context import current_model
 from pytriton.batching.outputs import name_outputs
+from pytriton.batching.spans import batch_spans
 from pytriton.batching.whole import mark_whole
 from pytriton.batching.wrapping import Call, leave_any, wrap
 from pytriton.exceptions import PyTritonValidationError
@@ -73,7 +74,7 @@ class BatchResult(Sequence[dict[str, Array]]):
 
 def _enter(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     *bound, requests = args
-    return Call(bound, (), {**kwargs, **_inputs(requests)}, requests)
+    return Call(bound, (), {**kwargs, **_inputs(requests)}, requests, batch_spans(requests))
 
 
 def _inputs(requests: Sequence[Request]) -> Mapping[str, Array]:

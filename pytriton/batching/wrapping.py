@@ -15,7 +15,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import aclosing, closing
+from contextlib import AbstractContextManager, aclosing, closing, nullcontext
 from types import FunctionType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -45,6 +45,7 @@ class Call(NamedTuple):
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     subject: Any = None
+    around: AbstractContextManager[None] = nullcontext()
 
 
 Enter: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Call]
@@ -106,7 +107,7 @@ def like(function: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[
 
 def invoke(function: Callable[..., Any], call: Call) -> Any:
     """Call a function, as a method if it tells methods from functions: decorators made with wrapt do."""
-    bound, args, kwargs, _ = call
+    bound, args, kwargs, _, _ = call
     if bound and type(function) is not FunctionType and hasattr(type(function), "__get__"):
         owner, *bound = bound
         function = function.__get__(owner, type(owner))
@@ -121,8 +122,9 @@ def _wrap_function(function: Callable[..., Any], enter: Enter, leave: Leave | No
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         with adopted(wrapper, args):
             call = enter(args, kwargs)
-            outputs = invoke(function, call)
-            return outputs if leave is None else leave_any(call.subject, outputs, leave)
+            with call.around:
+                outputs = invoke(function, call)
+                return outputs if leave is None else leave_any(call.subject, outputs, leave)
 
     return wrapper
 
@@ -131,7 +133,8 @@ def _wrap_coroutine(function: Callable[..., Any], enter: Enter, leave: Leave) ->
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         with adopted(wrapper, args):
             call = enter(args, kwargs)
-            return leave(call.subject, await invoke(function, call))
+            with call.around:
+                return leave(call.subject, await invoke(function, call))
 
     return wrapper
 
@@ -140,7 +143,8 @@ def _wrap_generator(function: Callable[..., Any], enter: Enter, leave: Leave) ->
     def wrapper(*args: Any, **kwargs: Any) -> Iterator[Any]:
         with adopted(wrapper, args):
             call = enter(args, kwargs)
-            yield from _leave_each(call.subject, invoke(function, call), leave)
+            with call.around:
+                yield from _leave_each(call.subject, invoke(function, call), leave)
 
     return wrapper
 
@@ -149,9 +153,10 @@ def _wrap_async_generator(function: Callable[..., Any], enter: Enter, leave: Lea
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         with adopted(wrapper, args):
             call = enter(args, kwargs)
-            async with aclosing(invoke(function, call)) as steps:
-                async for outputs in steps:
-                    yield leave(call.subject, outputs)
+            with call.around:
+                async with aclosing(invoke(function, call)) as steps:
+                    async for outputs in steps:
+                        yield leave(call.subject, outputs)
 
     return wrapper
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pytriton.telemetry.tracable_model import TracableModel
 from pytriton.telemetry.tracing import (
     build_proxy_tracer_from_triton_config,
     end_span,
@@ -17,6 +18,7 @@ from pytriton.telemetry.tracing import (
 )
 
 __all__ = [
+    "TracableModel",
     "build_proxy_tracer_from_triton_config",
     "end_span",
     "get_span_dict",

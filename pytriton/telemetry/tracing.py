@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 __all__ = [
     "build_proxy_tracer_from_triton_config",
     "end_span",
+    "ending",
     "get_span_dict",
     "get_telemetry_tracer",
     "is_opentelemetry",
     "parse_trace_config",
     "raise_if_no_telemetry",
     "set_telemetry_tracer",
+    "spans_below",
     "start_span_from_remote",
     "start_span_from_span",
     "traced_span",
@@ -160,6 +162,31 @@ def end_span(span: Span | None, error: BaseException | str | None = None) -> Non
             span.record_exception(error)
         span.set_status(Status(StatusCode.ERROR, str(error) or type(error).__name__))
     span.end()
+
+
+@contextlib.contextmanager
+def spans_below(parents: Sequence[Span], name: str) -> Iterator[None]:
+    """Spans below others that end with the block, as failed if it fails."""
+    spans = [start_span_from_span(parent, name) for parent in parents]
+    with ending(spans):
+        yield
+
+
+@contextlib.contextmanager
+def ending(spans: Sequence[Span | None]) -> Iterator[None]:
+    """End spans with the block, as failed if it fails; a generator that is closed early does not fail."""
+    error: BaseException | None = None
+    try:
+        yield
+    except GeneratorExit:
+        raise
+    except BaseException as caught:
+        error = caught
+        raise
+    finally:
+        for span in spans:
+            end_span(span, error)
+        del error  # it refers to this frame
 
 
 @contextlib.contextmanager

@@ -142,8 +142,8 @@ REQUEST_RECORD: Final = Structure(
     Field("id_length", "I"),
     Field("parameter_count", "I"),
     Field("flags", "I"),
-    Field("reserved", "I"),
-    Field("reserved2", "Q"),
+    Field("trace_length", "I"),
+    Field("reserved", "Q"),
 )
 TENSOR_RECORD: Final = Structure(
     "TensorRecord",

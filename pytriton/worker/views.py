@@ -100,6 +100,12 @@ class _Records:
         meta, output_count, _, _ = self._meta(index)
         return [self._outputs[output] for output in unpack_from(f"={output_count}I", self._block, meta)]
 
+    def trace_context(self, index: int) -> str:
+        fields = REQUEST_RECORD.unpack_from(self._block, self._offset + index * REQUEST_RECORD.size)
+        (_, _, _, meta, length, _, _, _, _, trace_length, _) = fields
+        end = meta - self._base + length
+        return str(self._block[end - trace_length : end], errors="replace")
+
     def _meta(self, index: int) -> tuple[int, int, int, int]:
         fields = REQUEST_RECORD.unpack_from(self._block, self._offset + index * REQUEST_RECORD.size)
         (_, _, _, meta, _, output_count, id_length, parameter_count, _, _, _) = fields

@@ -22,7 +22,6 @@ PENDING: frozenset[str] = frozenset(
         "pytriton.client.client.FuturesModelClient",
         "pytriton.client.utils",
         "pytriton.models",
-        "pytriton.proxy.telemetry.TracableModel",
         "pytriton.triton.RemoteTriton",
         "pytriton.triton.TritonBase",
     }

@@ -25,3 +25,6 @@ class Records:
 
     def requested_output_names(self, index: int) -> list[str]:
         return []
+
+    def trace_context(self, index: int) -> str:
+        return ""

@@ -212,7 +212,10 @@ def test_finds_the_warning_on_verbose_logs() -> None:
 
 def test_monitoring_logs_a_family(caplog: pytest.LogCaptureFixture) -> None:
     seen: list[int] = []
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+    command = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()  # it runs its own command by now
         monitoring = ProcessMonitoring(os.getpid(), LOGGER, logging.WARNING, remove_color=True)
         monitoring.register_custom_monitor(seen.append)
         assert child.pid in [process.pid for process in monitoring.children]

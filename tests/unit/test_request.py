@@ -27,6 +27,9 @@ class Records:
     def requested_output_names(self, index: int) -> list[str]:
         return ["a", "b"][:index]
 
+    def trace_context(self, index: int) -> str:
+        return ""
+
 
 def make_batch() -> tuple[RequestBatch, Records]:
     records = Records()

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -10,6 +13,7 @@ from opentelemetry.trace import StatusCode, Tracer
 from pytriton.proxy import telemetry
 from pytriton.proxy.types import Request
 from pytriton.telemetry import tracing
+from tests.helpers.collector import collecting
 
 CONFIG = [
     "level=TIMESTAMPS",
@@ -138,3 +142,36 @@ def test_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r'pip install "pytriton\[telemetry\]"'):
         telemetry.raise_if_no_telemetry()
+
+
+class BackendRequest:
+    """A request as Triton's Python backend has it."""
+
+    def __init__(self, context: str | None) -> None:
+        self._context = context
+
+    def trace(self) -> BackendRequest:
+        return self
+
+    def get_context(self) -> str | None:
+        return self._context
+
+
+def test_models_of_the_python_backend_trace_their_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = telemetry.TracableModel()
+    assert model.start_requests_spans([BackendRequest(None)]) is None
+    model.end_requests_spans(None, [])
+    with pytest.raises(ValueError, match="Failed to configure tracing"):
+        model.configure_tracing("not base64")
+    traceparent = f"00-{7:032x}-{9:016x}-01"
+    with collecting() as collector:
+        settings = [*CONFIG[:3], f"opentelemetry,url={collector.url}"]
+        model.configure_tracing(base64.b64encode(json.dumps(settings).encode()).decode())
+        monkeypatch.setattr(tracing, "_tracer", model._open_telemetry_tracer)
+        spans = model.start_requests_spans(
+            [BackendRequest(json.dumps({"traceparent": traceparent})), BackendRequest(None)]
+        )
+        assert spans is not None
+        assert [span.get_span_context().trace_id == 7 for span in spans] == [True, False]
+        model.end_requests_spans(spans, RuntimeError("broken"))
+    assert [span.status for span in collector.spans] == [2, 2]

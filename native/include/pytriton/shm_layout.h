@@ -70,7 +70,8 @@ struct BlockHeader {
 };
 
 // meta: u32 indices of the requested outputs, the request id, then parameters, each
-// { u32 key_length, u32 ParameterType, u32 value_length, key, value }; nothing is padded.
+// { u32 key_length, u32 ParameterType, u32 value_length, key, value }, then the context of the server's
+// trace, JSON with W3C headers, if the server traces the request; nothing is padded.
 struct RequestRecord {
   uint64_t rows;
   uint64_t timeout_us;
@@ -81,8 +82,8 @@ struct RequestRecord {
   uint32_t id_length;
   uint32_t parameter_count;
   uint32_t flags;
-  uint32_t reserved;
-  uint64_t reserved2;
+  uint32_t trace_length;
+  uint64_t reserved;
 };
 
 struct TensorRecord {
@@ -149,8 +150,8 @@ inline constexpr Field kLayout[] = {
     PYTRITON_FIELD(RequestRecord, id_length),
     PYTRITON_FIELD(RequestRecord, parameter_count),
     PYTRITON_FIELD(RequestRecord, flags),
+    PYTRITON_FIELD(RequestRecord, trace_length),
     PYTRITON_FIELD(RequestRecord, reserved),
-    PYTRITON_FIELD(RequestRecord, reserved2),
     PYTRITON_FIELD(TensorRecord, tensor),
     PYTRITON_FIELD(TensorRecord, request),
     PYTRITON_FIELD(TensorRecord, datatype),

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spans of the server and of functions, as a collector sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from pytriton.decorators import batch
+from pytriton.model_config import ModelConfig, Tensor
+from pytriton.proxy.telemetry import set_telemetry_tracer, traced_span
+from pytriton.proxy.types import Request
+from pytriton.telemetry import tracing
+from tests.helpers.collector import Collector, collecting
+from tests.helpers.server import Model, Server
+
+FLOATS = [Tensor((-1,), np.float32)]
+TRACE = f"{0xABCDEF:032x}"
+CALLER = f"{0x1234:016x}"
+HEADERS = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
+DOCUMENT = {"inputs": [{"name": "INPUT_1", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]}
+
+Serve = Callable[..., Server]
+
+
+@pytest.fixture(autouse=True)
+def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "_tracer", None)
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture
+def exporter() -> InMemorySpanExporter:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    set_telemetry_tracer(provider.get_tracer("test"))
+    return exporter
+
+
+def config_of(collector: Collector) -> dict[str, Any]:
+    settings = [
+        "level=TIMESTAMPS",
+        "rate=1",
+        "mode=opentelemetry",
+        f"opentelemetry,url={collector.url}",
+        "opentelemetry,resource=service.name=test",
+        "opentelemetry,bsp_schedule_delay=50",
+    ]
+    return {"trace_config": settings}
+
+
+def ask(server: Server, headers: Mapping[str, str] = HEADERS, expected: int = 200) -> Any:
+    reply = server.infer("m", DOCUMENT, headers)
+    assert reply.status == expected, reply.body
+    return reply.json
+
+
+def by_request(requests: list[Request]) -> list[dict[str, Any]]:
+    responses = []
+    for request in requests:
+        with request.traced_span("work"), traced_span(request, "more", attributes={"rows": 1}):
+            responses.append({"OUTPUT_1": request["INPUT_1"]})
+    return responses
+
+
+@batch
+def by_batch(INPUT_1: Any) -> list[Any]:
+    return [INPUT_1]
+
+
+def failing(requests: list[Request]) -> list[dict[str, Any]]:
+    raise ZeroDivisionError("division by zero")
+
+
+def test_server_and_function_are_one_trace_of_the_caller(serve: Serve, collector: Collector) -> None:
+    server = serve(Model("m", by_request, FLOATS, FLOATS), config=config_of(collector))
+    ask(server)
+    received = collector.wait_for("InferRequest")
+    model = collector.wait_for("m")
+    function = collector.wait_for("proxy_inference_callable")
+    work = collector.wait_for("work")
+    assert received.trace == model.trace == function.trace == work.trace == TRACE
+    assert received.parent == CALLER
+    assert model.parent == received.id
+    assert function.parent == model.id
+    assert work.parent == function.id
+    assert function.status == 1
+    assert function.attributes["model.name"] == "m"
+
+
+def test_errors_are_marked_as_errors(serve: Serve, collector: Collector) -> None:
+    server = serve(Model("m", failing, FLOATS, FLOATS), config=config_of(collector))
+    ask(server, expected=500)
+    assert collector.wait_for("proxy_inference_callable").status == 2
+
+
+def test_parameters_are_the_clients_own(serve: Serve, collector: Collector) -> None:
+    seen: list[Any] = []
+
+    def keep(requests: list[Request]) -> list[dict[str, Any]]:
+        seen.extend(request.parameters for request in requests)
+        return [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
+
+    server = serve(Model("m", keep, FLOATS, FLOATS), config=config_of(collector))
+    reply = server.infer("m", {**DOCUMENT, "parameters": {"a": 1}}, HEADERS)
+    assert reply.status == 200
+    assert seen == [{"a": 1}]
+
+
+def test_requests_that_the_server_does_not_trace_have_no_span(serve: Serve, collector: Collector) -> None:
+    spans: list[Any] = []
+
+    def keep(requests: list[Request]) -> list[dict[str, Any]]:
+        spans.extend(request.span for request in requests)
+        return by_request(requests)
+
+    config = config_of(collector)
+    config["trace_config"][1] = "rate=2"
+    server = serve(Model("m", keep, FLOATS, FLOATS), config=config)
+    for _ in range(4):
+        ask(server, {})
+    assert [span is not None for span in spans].count(True) == 2
+
+
+def test_a_tracer_of_ones_own_follows_forwarded_headers(serve: Serve, exporter: InMemorySpanExporter) -> None:
+    config = {"http_header_forward_pattern": "traceparent"}
+    server = serve(Model("m", by_batch, FLOATS, FLOATS), config=config)
+    ask(server, {"Traceparent": HEADERS["traceparent"]})
+    ask(server, {})
+    inner, function, _, root = exporter.get_finished_spans()
+    assert (inner.name, function.name) == ("pytriton-batch-decorator-span", "proxy_inference_callable")
+    assert function.parent is not None
+    assert f"{function.parent.span_id:016x}" == CALLER
+    assert inner.parent is not None
+    assert function.context is not None
+    assert inner.parent.span_id == function.context.span_id
+    assert root.parent is None
+
+
+@pytest.mark.parametrize("kind", ["function", "coroutine", "generator", "async generator"])
+def test_functions_of_every_kind_are_traced(serve: Serve, exporter: InMemorySpanExporter, kind: str) -> None:
+    current: list[bool] = []
+
+    def note() -> None:
+        current.append(trace.get_current_span().get_span_context().is_valid)
+
+    def function(requests: list[Request]) -> list[dict[str, Any]]:
+        note()
+        return by_request(requests)
+
+    async def coroutine(requests: list[Request]) -> list[dict[str, Any]]:
+        return function(requests)
+
+    def generator(requests: list[Request]) -> Iterator[list[dict[str, Any]]]:
+        yield function(requests)
+
+    async def async_generator(requests: list[Request]) -> Any:
+        yield function(requests)
+
+    functions = {
+        "function": function,
+        "coroutine": coroutine,
+        "generator": generator,
+        "async generator": async_generator,
+    }
+    server = serve(Model("m", functions[kind], FLOATS, FLOATS))
+    ask(server)
+    assert sorted(span.name for span in exporter.get_finished_spans()) == [
+        "more",
+        "proxy_inference_callable",
+        "work",
+    ]
+    assert current == ["generator" not in kind]
+
+
+def test_requests_of_a_batch_have_a_span_each(serve: Serve, exporter: InMemorySpanExporter) -> None:
+    server = serve(Model("m", by_batch, FLOATS, FLOATS, ModelConfig(max_batch_size=4)))
+    ask(server)
+    assert len(exporter.get_finished_spans()) == 2
+
+
+def test_without_tracing_nothing_is_wrapped(serve: Serve) -> None:
+    server = serve(Model("m", by_request, FLOATS, FLOATS))
+    assert ask(server)["outputs"][0]["data"] == [1, 2]
