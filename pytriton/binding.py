@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytriton.exceptions import PyTritonValidationError
+from pytriton.exceptions import PyTritonInvalidOperationError, PyTritonValidationError
 from pytriton.model_config import ModelConfig, Tensor, rules
+from pytriton.model_config.generator import ModelConfigGenerator
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.telemetry.functions import function_tracing
 from pytriton.worker.pool import ThreadWorkers, WorkerSpec
@@ -26,6 +27,8 @@ class Binding:
         self._functions = list(functions)
         self._strict = strict
         self._workers: ThreadWorkers | None = None
+        self.socket_path: Path | None = None
+        """Where the workers meet the server, once they were started."""
 
     def trace(self, trace_config: Sequence[str] | None) -> None:
         """Trace the functions, if this process has a tracer or the server's settings ask for one."""
@@ -58,12 +61,23 @@ class Binding:
         """What ended the workers, if anything did."""
         return None if self._workers is None else self._workers.failure
 
+    def check_beside(self, other: Binding) -> None:
+        """Refuse what cannot be a version of the same model as another one."""
+        ours, theirs = _shared_config(self.model), _shared_config(other.model)
+        if different := sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key)):
+            raise PyTritonInvalidOperationError(
+                f'model "{self.name}" version {self.model.model_version}: all versions of a model have one '
+                f"configuration, but this one differs from version {other.model.model_version} in "
+                f"{', '.join(different)}. Bind it with the same configuration, or under another name."
+            )
+
     def is_alive(self) -> bool:
         """Whether the model's workers run."""
         return self._workers is not None and self._workers.is_alive()
 
     def start_workers(self, socket_path: Path, on_failure: Callable[[BaseException], object]) -> None:
         """Start the workers; they attach once the server listens on the socket."""
+        self.socket_path = socket_path
         spec = WorkerSpec(self.model, str(socket_path), self._strict)
         self._workers = ThreadWorkers(spec, self._functions, on_failure)
         self._workers.start()
@@ -100,6 +114,12 @@ def bind_model(
         instances=len(functions),
     )
     return Binding(model, functions, strict=strict)
+
+
+def _shared_config(model: TritonModelConfig) -> dict[str, Any]:
+    config = ModelConfigGenerator(model).get_config()
+    config.pop("instance_group", None)  # as many as any version needs
+    return config
 
 
 def _functions(infer_func: Any, model_name: str) -> list[InferFunction]:

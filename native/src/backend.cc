@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "binding.h"
@@ -21,6 +22,10 @@
 namespace pytriton {
 
 namespace {
+
+// An instance that is called so fails. That makes a load fail without a harm to what is served: the app has
+// use for it when it takes back a version that it could not add (pytriton/server/repository.py).
+constexpr std::string_view kRefusedInstance = "pytriton_refused";
 
 struct Backend {
   ModelRegistry models;
@@ -100,6 +105,8 @@ void InitializeModel(TRITONBACKEND_Model* handle) {
   Binding binding = Binding::Read(std::string(location) + "/" + std::to_string(version) + "/binding");
   if (binding.bootstrap) {
     StartControl(backend, handle);
+  }
+  if (binding.bootstrap || binding.placeholder) {
     backend.models.Add(handle, name);
     return;
   }
@@ -108,6 +115,21 @@ void InitializeModel(TRITONBACKEND_Model* handle) {
   backend.models.Add(handle, name);
   backend.models.Set(handle, model.get());
   model.release()->WaitForWorkers();  // Triton finalizes a model that fails here
+}
+
+void InitializeInstance(TRITONBACKEND_ModelInstance* handle) {
+  Model* const model = ModelOf(handle);
+  if (model == nullptr) {
+    return;
+  }
+  const char* name = nullptr;
+  Check(TRITONBACKEND_ModelInstanceName(handle, &name));
+  if (std::string_view(name).starts_with(kRefusedInstance)) {
+    throw Failure(Code::kUnsupported, "an instance of this name is refused");
+  }
+  auto instance = std::make_unique<Instance>(*model, handle);
+  Check(TRITONBACKEND_ModelInstanceSetState(handle, instance.get()));
+  instance.release();
 }
 
 void FinalizeModel(TRITONBACKEND_Model* handle) {
@@ -149,13 +171,7 @@ TRITONSERVER_Error* TRITONBACKEND_ModelFinalize(TRITONBACKEND_Model* model) {
 }
 
 TRITONSERVER_Error* TRITONBACKEND_ModelInstanceInitialize(TRITONBACKEND_ModelInstance* handle) {
-  return Guard([&] {
-    if (Model* const model = ModelOf(handle)) {
-      auto instance = std::make_unique<Instance>(*model, handle);
-      Check(TRITONBACKEND_ModelInstanceSetState(handle, instance.get()));
-      instance.release();
-    }
-  });
+  return Guard([&] { InitializeInstance(handle); });
 }
 
 TRITONSERVER_Error* TRITONBACKEND_ModelInstanceFinalize(TRITONBACKEND_ModelInstance* handle) {

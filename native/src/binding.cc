@@ -54,7 +54,9 @@ void ReadLine(const std::string& line, Binding& binding) {
   std::string key;
   words >> key;
   if (key == "kind") {
-    binding.bootstrap = Rest(words) == "bootstrap";
+    const std::string kind = Rest(words);
+    binding.bootstrap = kind == "bootstrap";
+    binding.placeholder = kind == "placeholder";
   } else if (key == "socket") {
     binding.socket_path = Rest(words);
   } else if (key == "workers") {
@@ -103,7 +105,8 @@ Binding Binding::Read(const std::string& path) {
       }
     }
   }
-  if (!binding.bootstrap && (binding.socket_path.empty() || binding.memory_limit == 0)) {
+  if (!binding.bootstrap && !binding.placeholder &&
+      (binding.socket_path.empty() || binding.memory_limit == 0)) {
     throw Failure(Code::kInvalidArgument, "\"" + path + "\" lacks a socket or a memory-limit");
   }
   return binding;

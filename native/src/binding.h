@@ -17,7 +17,8 @@ struct Binding {
     uint32_t rank = 0;      // without the batch dimension
   };
 
-  bool bootstrap = false;  // only starts the control channel
+  bool bootstrap = false;    // only starts the control channel
+  bool placeholder = false;  // only is there
   std::string socket_path;
   uint32_t workers = 1;  // that loading waits for
   std::chrono::milliseconds attach_timeout{30000};

@@ -25,7 +25,7 @@ namespace pytriton {
 
 namespace {
 
-enum Op : uint32_t { kLoad = 1, kUnload = 2, kCounters = 3 };
+enum Op : uint32_t { kLoad = 1, kUnload = 2, kCounters = 3, kAwaitRelease = 4, kGiveUp = 5 };
 constexpr int32_t kDone = -1;
 constexpr size_t kMaxText = 32 * 1024;
 // How long the server may take, once the app is gone, to answer its clients, to send the answers off, and to
@@ -145,15 +145,21 @@ void Control::Start(uint32_t op, uint32_t id, const std::string& model) {
   }
 }
 
-std::string Control::Run(uint32_t op, const std::string& model) {
+std::string Control::Run(uint32_t op, const std::string& name) {
   switch (op) {
     case kLoad:
-      Check(TRITONSERVER_ServerLoadModel(server_, model.c_str()));
+      Check(TRITONSERVER_ServerLoadModel(server_, name.c_str()));
       return {};
     case kUnload:
-      models_.GiveUpLoading(model);
-      Check(TRITONSERVER_ServerUnloadModel(server_, model.c_str()));
-      models_.WaitUntilGone(model);
+      models_.GiveUpLoading(name);
+      Check(TRITONSERVER_ServerUnloadModel(server_, name.c_str()));
+      models_.WaitUntilGone(name);
+      return {};
+    case kAwaitRelease:
+      models_.WaitUntilReleased(name);
+      return {};
+    case kGiveUp:
+      models_.GiveUpLoading(name);
       return {};
     case kCounters:
       return models_.Counters();

@@ -17,8 +17,8 @@ namespace pytriton {
 // The app's line into the server it started: commands come over an inherited socket, and its end means that
 // the app is gone, which ends the server. pytriton/server/control.py is the other side.
 //
-//   command  u32 op, u32 id, model name        reply  u32 id, i32 code (-1: done, else
-//   TRITONSERVER_Error_Code), text
+//   command  u32 op, u32 id, name of a model or path of its socket        reply  u32 id, i32 code (-1: done,
+//   else TRITONSERVER_Error_Code), text
 class Control {
  public:
   Control(Socket socket, TRITONSERVER_Server* server, ModelRegistry& models);
@@ -34,7 +34,7 @@ class Control {
   // False when the app is gone or this object is being destroyed.
   bool WaitForPacket(int app_descriptor) const;
   void Start(uint32_t op, uint32_t id, const std::string& model);
-  std::string Run(uint32_t op, const std::string& model);
+  std::string Run(uint32_t op, const std::string& name);
   void Reply(uint32_t id, int32_t code, const std::string& text) const;
   void JoinDone();
   void EndServer();

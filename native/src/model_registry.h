@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <map>
@@ -17,7 +18,7 @@ class ModelRegistry {
  public:
   void Add(const void* key, const std::string& name) {
     const std::unique_lock lock(mutex_);
-    models_[key] = {name, nullptr};
+    models_[key] = {name, nullptr, {}};
   }
 
   // The model behind a key; none before it is complete.
@@ -25,6 +26,9 @@ class ModelRegistry {
     const std::unique_lock lock(mutex_);
     Entry& entry = models_[key];
     entry.model = model;
+    if (model != nullptr) {
+      entry.socket_path = model->binding().socket_path;
+    }
     const auto loading = loading_.find(entry.name);
     if (model != nullptr && loading != loading_.end() && loading->second.given_up) {
       model->session().GiveUpWaiting();
@@ -88,15 +92,12 @@ class ModelRegistry {
 
   // Returns when no version of the model is left, or at `Close`.
   void WaitUntilGone(const std::string& name) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] {
-      for (const auto& [key, entry] : models_) {
-        if (entry.name == name) {
-          return closed_;
-        }
-      }
-      return true;
-    });
+    WaitUntilNone([&](const Entry& entry) { return entry.name == name; });
+  }
+
+  // Returns when the version that listens on this socket is left by its last request, or at `Close`.
+  void WaitUntilReleased(const std::string& socket_path) {
+    WaitUntilNone([&](const Entry& entry) { return entry.socket_path == socket_path; });
   }
 
   void Close() {
@@ -121,12 +122,22 @@ class ModelRegistry {
   struct Entry {
     std::string name;
     Model* model = nullptr;
+    std::string socket_path;
   };
 
   struct Loading {
     int count = 0;
     bool given_up = false;
   };
+
+  template <typename Predicate>
+  void WaitUntilNone(Predicate is_meant) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] {
+      return closed_ || std::none_of(models_.begin(), models_.end(),
+                                     [&](const auto& model) { return is_meant(model.second); });
+    });
+  }
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -141,6 +141,34 @@ TEST_CASE("a second load of what is loaded fails, and harms it not") {
   CHECK(TRITONBACKEND_ModelFinalize(again.get()) == nullptr);
 }
 
+TEST_CASE("a placeholder is there, and takes no requests") {
+  Loaded loaded;
+  const auto model = loaded.MakeModel("m", "pytriton-binding 1\nkind placeholder\n");
+  REQUIRE(TRITONBACKEND_ModelInitialize(model.get()) == nullptr);
+  TRITONBACKEND_ModelInstance instance;
+  instance.model = model.get();
+  instance.name = "pytriton_refused_0_0";
+  REQUIRE(TRITONBACKEND_ModelInstanceInitialize(&instance) == nullptr);
+  Requests requests = Requests().Add({1, 2});
+  CHECK(Contains(TakeMessage(TRITONBACKEND_ModelInstanceExecute(&instance, requests.handles.data(), 1)),
+                 "takes no requests"));
+  delete requests.handles[0];  // still Triton's
+  CHECK(TRITONBACKEND_ModelInstanceFinalize(&instance) == nullptr);
+  CHECK(TRITONBACKEND_ModelFinalize(model.get()) == nullptr);
+}
+
+TEST_CASE("an instance can be refused by its name") {
+  Loaded loaded;
+  const auto model = loaded.MakeModel("m", loaded.BindingText(0));
+  REQUIRE(TRITONBACKEND_ModelInitialize(model.get()) == nullptr);
+  TRITONBACKEND_ModelInstance instance;
+  instance.model = model.get();
+  instance.name = "pytriton_refused_0_0";
+  CHECK(Contains(TakeMessage(TRITONBACKEND_ModelInstanceInitialize(&instance)), "is refused"));
+  CHECK(TRITONBACKEND_ModelInstanceFinalize(&instance) == nullptr);
+  CHECK(TRITONBACKEND_ModelFinalize(model.get()) == nullptr);
+}
+
 TEST_CASE("the bootstrap model starts the control channel and takes no requests") {
   int ends[2];
   REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0);

@@ -135,6 +135,54 @@ TEST_CASE("an unload is answered when the model is gone, and not when Triton has
   CHECK(gone.code == -1);
 }
 
+TEST_CASE("the release of one version is waited for, whatever else there is of its model") {
+  TRITONSERVER_Server server;
+  Remote remote(server);
+  const testing::TemporaryDirectory directory;
+  Binding binding;
+  binding.memory_limit = 4096;
+  binding.workers = 0;
+  binding.socket_path = directory / "1";
+  Model old_one("m", 1, binding);
+  binding.socket_path = directory / "2";
+  Model new_one("m", 1, binding);
+  for (Model* const model : {&old_one, &new_one}) {
+    remote.models.Add(model, "m");
+    remote.models.Set(model, model);
+  }
+  remote.Send(4, 1, directory / "1");
+  CHECK(remote.Ask(4, directory / "3").code == -1);  // the first answer is this one
+  remote.models.Set(&old_one, nullptr);
+  CHECK(remote.Ask(3, "").code == -1);
+  remote.models.Remove(&old_one);
+  const Answer released = remote.Receive();
+  CHECK(released.id == 1);
+  CHECK(released.code == -1);
+}
+
+TEST_CASE("a load is given up, and its model stays") {
+  TRITONSERVER_Server server;
+  std::atomic<bool> unloaded = false;
+  server.unload = [&](const std::string&) -> TRITONSERVER_Error* {
+    unloaded = true;
+    return nullptr;
+  };
+  Gate gate;
+  server.load = [&](const std::string&) -> TRITONSERVER_Error* {
+    gate.Pass();
+    return TRITONSERVER_ErrorNew(TRITONSERVER_ERROR_UNAVAILABLE, "no workers");
+  };
+  const Remote remote(server);
+  CHECK(remote.Ask(5, "m").code == -1);  // nothing is loaded
+  remote.Send(1, 1, "m");
+  remote.Send(5, 2, "m");
+  CHECK(remote.Ask(3, "").code == -1);
+  gate.Open();
+  CHECK(remote.Receive().id == 1);
+  CHECK(remote.Receive().id == 2);
+  CHECK_FALSE(unloaded);
+}
+
 TEST_CASE("commands run side by side") {
   TRITONSERVER_Server server;
   Gate gate;
@@ -183,7 +231,7 @@ TEST_CASE("commands that do not exist, and packets that are none") {
     return TRITONSERVER_ErrorNew(TRITONSERVER_ERROR_INVALID_ARG, std::string(100'000, model[0]).c_str());
   };
   const Remote remote(server);
-  for (const uint32_t op : {0u, 4u, 0xffffffffu}) {
+  for (const uint32_t op : {0u, 6u, 0xffffffffu}) {
     const Answer answer = remote.Ask(op, "m");
     CHECK(answer.code == TRITONSERVER_ERROR_UNSUPPORTED);
     CHECK(answer.text == "unknown command " + std::to_string(op));

@@ -2,7 +2,8 @@
 """Client of the control channel: commands to the native backend inside the server.
 
 Packets of a SOCK_SEQPACKET socket, in native byte order:
-request `u32 op, u32 id` + name; reply `u32 id, i32 code` + text; event: a reply with id 0.
+request `u32 op, u32 id` + name of a model, or path of its socket; reply `u32 id, i32 code` + text;
+event: a reply with id 0.
 The socket is a lifeline as well: when its other end closes, the backend ends the server.
 """
 
@@ -41,6 +42,16 @@ class Op(enum.IntEnum):
     LOAD = 1
     UNLOAD = 2
     COUNTERS = 3
+    AWAIT_RELEASE = 4
+    GIVE_UP = 5
+
+
+_DEEDS: Final = {
+    Op.UNLOAD: 'unload model "{}"',
+    Op.COUNTERS: "read the counters",
+    Op.AWAIT_RELEASE: "wait for the last request at {}",
+    Op.GIVE_UP: 'give up loading model "{}"',
+}
 
 
 class _Command(NamedTuple):
@@ -167,7 +178,7 @@ def _as_exception(command: _Command, code: int, text: str) -> PyTritonRuntimeErr
     known = ErrorCode(code) if code in ErrorCode._value2member_map_ else ErrorCode.UNKNOWN
     if command.op is Op.LOAD:
         return PyTritonModelLoadError(f'The server could not load model "{command.model}": {text}', known)
-    what = f'unload model "{command.model}"' if command.op is Op.UNLOAD else "read the counters"
+    what = _DEEDS[command.op].format(command.model)
     return PyTritonServerError(f"The server could not {what}: {text}", known)
 
 

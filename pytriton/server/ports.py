@@ -16,7 +16,15 @@ from pytriton.constants import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT, DEFAULT_MET
 from pytriton.exceptions import PyTritonServerError, PyTritonValidationError
 from pytriton.server.config import TritonConfig
 
-__all__ = ["Endpoint", "endpoints", "is_listening", "is_running", "unsent_sockets", "why_not_listening"]
+__all__ = [
+    "Endpoint",
+    "endpoints",
+    "is_listening",
+    "is_running",
+    "local_url",
+    "unsent_sockets",
+    "why_not_listening",
+]
 
 _CLOUD_PORT: Final = 8080
 _WILDCARD: Final = "0.0.0.0"  # the server's default
@@ -69,6 +77,15 @@ def endpoints(config: TritonConfig, environment: Mapping[str, str]) -> list[Endp
             found.append(Endpoint(name, option, _numeric(address, f"{option}_address"), port))
     _check_distinct(found)
     return found
+
+
+def local_url(config: TritonConfig) -> str:
+    """Where clients on this machine reach a server with this configuration, without a look at the network."""
+    scheme = "grpc" if config.allow_http is False else "http"
+    default_port = DEFAULT_GRPC_PORT if scheme == "grpc" else DEFAULT_HTTP_PORT
+    address = getattr(config, f"{scheme}_address") or _WILDCARD
+    endpoint = Endpoint(scheme, scheme, address, getattr(config, f"{scheme}_port") or default_port)
+    return f"{scheme}://{endpoint.local}"
 
 
 def _numeric(address: str | None, option: str) -> str:

@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import shutil
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pytriton.constants import BOOTSTRAP_MODEL_NAME
 from pytriton.exceptions import PyTritonValidationError
+from pytriton.model_config import pbtxt
 from pytriton.model_config.common import DeviceKind
 from pytriton.model_config.generator import ModelConfigGenerator
 from pytriton.model_config.triton_model_config import TensorSpec, TritonModelConfig
 
-__all__ = ["ATTACH_TIMEOUT_S", "MEMORY_LIMIT_BYTES", "ModelRepository", "binding_text"]
+__all__ = ["ATTACH_TIMEOUT_S", "MEMORY_LIMIT_BYTES", "ModelRepository", "SavedModel", "binding_text"]
 
 ATTACH_TIMEOUT_S: Final = 30.0
 """How long the server waits for the workers of a model that it loads."""
@@ -26,6 +29,18 @@ _HEADER: Final = "pytriton-binding 1"
 _CONFIG: Final = "config.pbtxt"
 _BINDING: Final = "binding"
 _FILE_MODE: Final = 0o700
+# The server loads what is newer than what it has; file systems differ in how finely they tell.
+_CLOCK_STEP_NS: Final = 1_000_000
+_REFUSED_INSTANCE: Final = "pytriton_refused"
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """The files of a model as they were, with their times."""
+
+    name: str
+    versions: Mapping[int, TritonModelConfig]
+    files: Mapping[Path, tuple[bytes | None, int]]
 
 
 class ModelRepository:
@@ -33,6 +48,8 @@ class ModelRepository:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._versions: dict[str, dict[int, TritonModelConfig]] = {}
+        self._clock_ns = 0
 
     @property
     def path(self) -> Path:
@@ -40,28 +57,60 @@ class ModelRepository:
         return self._path
 
     def add(self, model: TritonModelConfig, socket_path: Path, workers: int) -> None:
-        """Write a version of a model; the configuration is shared by all versions of its name."""
+        """Write a version of a model, or write it anew; the other versions of its name stay as they are."""
         directory = self._directory(model.model_name)
-        version = directory / _version_name(model)
+        versions = {**self._versions.get(model.model_name, {}), int(model.model_version): model}
+        config = _config(model, versions)
         text = binding_text(model, socket_path, workers)
-        version.mkdir(mode=_FILE_MODE, parents=True, exist_ok=True)
-        (version / _BINDING).write_text(text, encoding="utf-8")
-        versions = sorted(int(entry.name) for entry in directory.iterdir() if entry.is_dir())
-        ModelConfigGenerator(model, versions).to_file(directory / _CONFIG)
+        self._write_version(directory, _version_name(model), text)
+        self._write_config(directory, config)
+        self._versions[model.model_name] = versions
 
     def remove(self, model: TritonModelConfig) -> None:
         """Remove a version of a model, and the model with its last version."""
         directory = self._directory(model.model_name)
+        versions = self._versions.get(model.model_name, {})
+        versions.pop(int(model.model_version), None)
         shutil.rmtree(directory / _version_name(model), ignore_errors=True)
-        with contextlib.suppress(OSError):
-            if not any(entry.is_dir() for entry in directory.iterdir()):
-                shutil.rmtree(directory, ignore_errors=True)
+        if versions:
+            self._write_config(directory, _config(next(iter(versions.values())), versions))
+        else:
+            self._versions.pop(model.model_name, None)
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def save(self, name: str) -> SavedModel:
+        """What there is of a model now."""
+        directory = self._directory(name)
+        files = {
+            path: (None if path.is_dir() else path.read_bytes(), path.stat().st_mtime_ns)
+            for path in (directory, *directory.rglob("*"))
+            if path.exists()
+        }
+        return SavedModel(name, dict(self._versions.get(name, {})), files)
+
+    def restore(self, saved: SavedModel) -> None:
+        """Make a model as it was; the server takes it for unchanged."""
+        shutil.rmtree(self._directory(saved.name), ignore_errors=True)
+        for path, (content, _) in sorted(saved.files.items()):
+            if content is None:
+                path.mkdir(mode=_FILE_MODE)
+            else:
+                path.write_bytes(content)
+        for path, (_, time_ns) in saved.files.items():
+            os.utime(path, ns=(time_ns, time_ns))
+        self._versions.pop(saved.name, None)
+        if saved.versions:
+            self._versions[saved.name] = dict(saved.versions)
+
+    def touch(self, name: str) -> None:
+        """Let the server look anew which versions there are."""
+        self._set_times(self._directory(name))
 
     def add_bootstrap(self) -> None:
         """Write the model whose loading brings the backend into the server."""
-        self.add_placeholder(BOOTSTRAP_MODEL_NAME, [1])
+        self.add_placeholder(BOOTSTRAP_MODEL_NAME, [1], kind="bootstrap")
 
-    def add_placeholder(self, name: str, versions: Sequence[int]) -> None:
+    def add_placeholder(self, name: str, versions: Sequence[int], *, kind: str = "placeholder") -> None:
         """Write a model that always loads and takes no requests, in place of one of that name."""
         unused = TensorSpec("UNUSED", (1,), "int32")
         model = TritonModelConfig(
@@ -73,10 +122,21 @@ class ModelRepository:
         )
         directory = self._directory(name)
         for version in versions:
-            (directory / str(version)).mkdir(mode=_FILE_MODE, parents=True, exist_ok=True)
-            binding = directory / str(version) / _BINDING
-            binding.write_text(_lines([_HEADER, "kind bootstrap"]), encoding="utf-8")
-        ModelConfigGenerator(model, versions).to_file(directory / _CONFIG)
+            self._write_version(directory, str(version), _lines([_HEADER, f"kind {kind}"]))
+        self._write_config(directory, ModelConfigGenerator(model, versions).get_config())
+
+    def add_refused(self, name: str, refused: Sequence[int]) -> None:
+        """Let the next load of a model fail, and some versions be unloaded by it while the others serve on.
+
+        Only so a version whose load has failed counts as unloaded, and the server as ready.
+        """
+        directory = self._directory(name)
+        for version in refused:
+            self._write_version(directory, str(version), _lines([_HEADER, "kind placeholder"]))
+        versions = self._versions[name]
+        config = _config(next(iter(versions.values())), versions)
+        group = {"name": _REFUSED_INSTANCE, "count": 1, "kind": DeviceKind.KIND_CPU.value}
+        self._write_config(directory, {**config, "instance_group": [*config["instance_group"], group]})
 
     def remove_bootstrap(self) -> None:
         """Remove it again."""
@@ -87,6 +147,29 @@ class ModelRepository:
         if name in ("", ".", "..") or "\0" in name or directory.parent != self._path:
             raise PyTritonValidationError(f"Model name {name!r} is no name for a directory; choose another.")
         return directory
+
+    def _write_version(self, directory: Path, version: str, binding: str) -> None:
+        (directory / version).mkdir(mode=_FILE_MODE, parents=True, exist_ok=True)
+        (directory / version / _BINDING).write_text(binding, encoding="utf-8")
+        self._set_times(directory / version / _BINDING, directory / version)
+
+    def _write_config(self, directory: Path, config: Mapping[str, Any]) -> None:
+        (directory / _CONFIG).write_text(pbtxt.dumps(config), encoding="ascii")
+        self._set_times(directory / _CONFIG, directory)
+
+    def _set_times(self, *paths: Path) -> None:
+        self._clock_ns = max(time.time_ns(), self._clock_ns + _CLOCK_STEP_NS)
+        for path in paths:
+            os.utime(path, ns=(self._clock_ns, self._clock_ns))
+
+
+def _config(model: TritonModelConfig, versions: Mapping[int, TritonModelConfig]) -> dict[str, Any]:
+    """The configuration that all versions of a model share: instances are as many as any of them needs."""
+    groups: dict[DeviceKind, int | None] = {}
+    for version in versions.values():
+        for kind, count in version.instance_group.items():
+            groups[kind] = max(count or 1, groups.get(kind) or 1)
+    return ModelConfigGenerator(replace(model, instance_group=groups), sorted(versions)).get_config()
 
 
 def binding_text(model: TritonModelConfig, socket_path: Path, workers: int) -> str:

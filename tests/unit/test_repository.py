@@ -76,7 +76,7 @@ def test_placeholder_replaces_a_model(repository: ModelRepository, tmp_path: Pat
     repository.add(model(version=2), SOCKET, workers=1)
     repository.add_placeholder("m", [2])
     binding = (tmp_path / "m" / "2" / "binding").read_text(encoding="utf-8")
-    assert binding == "pytriton-binding 1\nkind bootstrap\n"
+    assert binding == "pytriton-binding 1\nkind placeholder\n"
     assert "a b" not in (tmp_path / "m" / "config.pbtxt").read_text(encoding="utf-8")
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytriton import _lifecycle, binding, triton
+from pytriton import _server_run, _serving, binding
 from pytriton.exceptions import (
     PyTritonInvalidOperationError,
     PyTritonModelLoadError,
@@ -27,6 +27,7 @@ from pytriton.exceptions import (
     PyTritonValidationError,
 )
 from pytriton.model_config import ModelConfig, Tensor
+from pytriton.server import command
 from pytriton.server.control import Op
 from pytriton.server.locate import ServerBinary
 from pytriton.server.ports import Endpoint
@@ -180,14 +181,14 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     monkeypatch.setenv("PYTRITON_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(FakeProcess, "world", made, raising=False)
     monkeypatch.setattr(FakeWorkers, "world", made, raising=False)
-    monkeypatch.setattr(_lifecycle, "ServerProcess", FakeProcess)
+    monkeypatch.setattr(_server_run, "ServerProcess", FakeProcess)
     monkeypatch.setattr(
-        _lifecycle, "locate_server", lambda server: ServerBinary(Path(server or "/bundled/tritonserver"))
+        _server_run, "locate_server", lambda server: ServerBinary(Path(server or "/bundled/tritonserver"))
     )
-    monkeypatch.setattr(_lifecycle, "locate_backends", lambda: Path("/backends"))
+    monkeypatch.setattr(command, "locate_backends", lambda: Path("/backends"))
     monkeypatch.setattr(binding, "ThreadWorkers", FakeWorkers)
     yield made
-    triton._stop_running()
+    _serving.stop_running()
 
 
 def function(requests: list[Any]) -> list[Any]:
@@ -433,7 +434,7 @@ def test_traces_are_waited_for(world: World) -> None:
 
 def test_bundled_cache_directory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     bundled = ServerBinary(Path("/bundled"), Path("/caches"))
-    monkeypatch.setattr(_lifecycle, "locate_server", lambda _: bundled)
+    monkeypatch.setattr(_server_run, "locate_server", lambda _: bundled)
     with Triton():
         assert world.process.option("--cache-directory") == ["/caches"]
     with Triton(config=TritonConfig(cache_directory="/other")):
@@ -597,7 +598,7 @@ def test_what_runs_is_stopped_at_exit(world: World) -> None:
     server = Triton()
     bind(server, "a")
     server.run()
-    triton._stop_running()
+    _serving.stop_running()
     assert not server.is_alive()
     assert not world.process.alive
 

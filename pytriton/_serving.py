@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What objects that serve functions have in common: what is bound, and the server while there is one."""
+
+from __future__ import annotations
+
+import abc
+import atexit
+import functools
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TypeVar
+
+from pytriton._lifecycle import Run, interrupted_by_sigterm
+from pytriton.binding import Binding, InferFunction, bind_model
+from pytriton.constants import (
+    MODEL_CONFIG_URL,
+    MODEL_INFER_URL,
+    MODEL_READY_URL,
+    MONITORING_PERIOD_S,
+)
+from pytriton.exceptions import PyTritonInvalidOperationError
+from pytriton.model_config import ModelConfig, Tensor
+from pytriton.server.lifecycle import DefaultTritonLifecyclePolicy, TritonLifecyclePolicy
+from pytriton.server.workspace import Workspace
+
+__all__ = ["TritonBase", "stop_running"]
+
+LOGGER = logging.getLogger("pytriton.triton")
+
+_running: weakref.WeakSet[TritonBase] = weakref.WeakSet()
+_Self = TypeVar("_Self", bound="TritonBase")
+
+
+class TritonBase(abc.ABC):
+    """Python functions that a Triton server serves as models."""
+
+    def __init__(
+        self,
+        url: str,
+        workspace: Workspace | str | os.PathLike[str] | None = None,
+        triton_lifecycle_policy: TritonLifecyclePolicy = DefaultTritonLifecyclePolicy,
+        access_token: str | None = None,
+    ) -> None:
+        """Describe what will serve; nothing is started yet.
+
+        Args:
+            url: Where the server answers.
+            workspace: Directory for files, which must not exist yet; a temporary one by default.
+            triton_lifecycle_policy: When the server is started, and where its models lie.
+            access_token: Token that restricted endpoints of the server want.
+        """
+        self._url = url
+        self._policy = triton_lifecycle_policy
+        self._access_token = access_token
+        self._workspace = workspace if isinstance(workspace, Workspace) else Workspace(workspace)
+        self._owner = os.getpid()
+        self._lock = threading.RLock()
+        self._bindings: dict[tuple[str, int], Binding] = {}
+        self._run: Run | None = None
+        self._connected = False
+        self._trace_config: list[str] | None = None
+
+    @abc.abstractmethod
+    def _launch(self) -> None:
+        """Let there be a server that serve() can use."""
+
+    @abc.abstractmethod
+    def _ready_run(self) -> Run:
+        """The server that connect() shall load models into."""
+
+    def bind(
+        self,
+        model_name: str,
+        infer_func: InferFunction | Sequence[InferFunction],
+        inputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+        model_version: int = 1,
+        config: ModelConfig | None = None,
+        strict: bool = False,
+        trace_config: list[str] | None = None,
+        *,
+        replace: bool = False,
+    ) -> None:
+        """Serve a function as a model: at once if the server runs, else when it is started.
+
+        Args:
+            model_name: Name in requests: letters, digits, dots, underscores and dashes.
+            infer_func: Function that takes a list of requests, or one under a decorator such as @batch;
+                several of them serve the model side by side.
+            inputs: Inputs of the model.
+            outputs: Outputs of the model.
+            model_version: Version of the model; all versions have the same configuration.
+            config: Batching and other options.
+            strict: Whether outputs are checked against `outputs` to the letter.
+            trace_config: Settings of tracing, instead of those in TritonConfig.
+            replace: Whether to take the place of what is bound under this name and version. The old function
+                answers the requests that it has, the new one those that come; none is refused.
+        """
+        binding = bind_model(model_name, infer_func, inputs, outputs, model_version, config, strict)
+        binding.trace(self._trace_config if trace_config is None else trace_config)
+        with self._lock:
+            old = self._bindings.get(binding.key)
+            if old is not None and (not replace or old.name != binding.name):
+                raise PyTritonInvalidOperationError(
+                    "Cannot add model with the same name twice. "
+                    f'Model "{old.name}" version {model_version} is bound already (case does not count); '
+                    "unbind it first, or bind with replace=True under the very same name."
+                )
+            for other in self._bindings.values():
+                if other.name == binding.name and other is not old:
+                    binding.check_beside(other)
+            if self._run is not None and self._connected:
+                if old is None:
+                    self._run.load([binding])
+                else:
+                    self._run.replace(old, binding)
+                log_models(self._run, [binding])
+            self._bindings[binding.key] = binding
+
+    def unbind(self, model_name: str, model_version: int = 1) -> None:
+        """Serve a model no longer: requests that it has are answered, for as long as stop() would wait.
+
+        Args:
+            model_name: Its name.
+            model_version: Its version; others stay.
+        """
+        with self._lock:
+            key = model_name.lower(), int(model_version)
+            binding = self._bindings.get(key)
+            if binding is None or binding.name != model_name:
+                labels = ["{} version {}".format(*other.label) for other in self._bindings.values()]
+                raise PyTritonInvalidOperationError(
+                    f'Model "{model_name}" version {model_version} is not bound. '
+                    f"Bound are: {', '.join(labels) or 'none'}."
+                )
+            if self._run is not None and self._connected:
+                self._run.unload(binding)
+            del self._bindings[key]
+
+    def connect(self) -> None:
+        """Load the bound models into the server; does nothing when that is done."""
+        with self._lock:
+            run = self._ready_run()
+            if self._connected:
+                return
+            bindings = list(self._bindings.values())
+            try:
+                run.load(bindings)
+            except BaseException:
+                self.stop()
+                raise
+            if self._run is run:  # else a signal handler of the program has called stop()
+                self._connected = True
+                log_models(run, bindings)
+                LOGGER.info("Press Ctrl-C or use the command `kill -SIGINT %d` to end.", os.getpid())
+
+    def serve(self, monitoring_period_s: float = MONITORING_PERIOD_S) -> None:
+        """Serve until Ctrl-C, SIGTERM or stop() in another thread; raise if the server or a model fails.
+
+        Args:
+            monitoring_period_s: How often, at the latest, the health of server and models is looked at.
+        """
+        with interrupted_by_sigterm():
+            try:
+                self._launch()
+                self._wait(monitoring_period_s)
+            except KeyboardInterrupt as interrupt:
+                LOGGER.info("%s received, stopping.", "SIGTERM" if interrupt.args else "SIGINT")
+            finally:
+                self.stop()
+
+    def stop(self) -> bool:
+        """Answer requests in flight, serve no longer, remove all files; False if nothing was served."""
+        if os.getpid() != self._owner:  # the server belongs to the process that forked this one
+            return False
+        run = self._run
+        if run is not None:
+            run.ended.set()
+        with self._lock:
+            run, self._run = self._run, None
+            self._connected = False
+            _running.discard(self)
+            try:
+                if run is not None:
+                    run.stop()
+            finally:
+                self._workspace.clean()
+            if run is None:
+                return False
+        self._after_stop()
+        return True
+
+    def is_alive(self) -> bool:
+        """Whether the server and all models run."""
+        run = self._run
+        return run is not None and run.is_alive()
+
+    def is_connected(self) -> bool:
+        """Whether the bound models are served."""
+        return self._connected
+
+    def __enter__(self: _Self) -> _Self:
+        """Begin to serve, if the policy says so."""
+        if self._policy.launch_triton_on_startup:
+            self._launch()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def _keep(self, run: Run) -> None:
+        """Take a server over; it is stopped when the interpreter ends, if it has not been before."""
+        _stop_at_exit()
+        self._run = run
+        _running.add(self)
+
+    def _wait(self, monitoring_period_s: float) -> None:
+        run = self._run
+        if run is None:
+            return
+        while run.is_alive() and not run.ended.wait(monitoring_period_s):
+            pass
+        with self._lock:
+            stopped = self._run is not run
+        if not stopped and (failure := run.failure()) is not None:
+            raise failure
+
+    @abc.abstractmethod
+    def _after_stop(self) -> None:
+        """Called when what was served no longer is."""
+
+
+def log_models(run: Run, bindings: Sequence[Binding]) -> None:
+    """Say where models are served."""
+    for endpoint in run.endpoints:
+        LOGGER.info("%s endpoint: %s", endpoint.name, endpoint.local)
+        for binding in bindings if endpoint.name == "HTTP" else ():
+            infer, ready, config = (
+                f"http://{endpoint.local}{path.format(model_name=binding.name)}"
+                for path in (MODEL_INFER_URL, MODEL_READY_URL, MODEL_CONFIG_URL)
+            )
+            LOGGER.info('Model "%s" version %d: POST %s', *binding.label, infer)
+            LOGGER.info("  status: GET %s, configuration: GET %s", ready, config)
+
+
+def stop_running() -> None:
+    """Stop whatever serves."""
+    for triton in list(_running):
+        triton.stop()
+
+
+@functools.cache
+def _stop_at_exit() -> None:
+    atexit.register(stop_running)
