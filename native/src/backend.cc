@@ -110,11 +110,15 @@ void InitializeModel(TRITONBACKEND_Model* handle) {
     backend.models.Add(handle, name);
     return;
   }
-  auto model = std::make_unique<Model>(name, version, std::move(binding));
+  // Triton may load anew what has not changed; the workers need not know of it.
+  std::shared_ptr<Model> model = backend.models.Find(binding.socket_path);
+  if (model == nullptr) {
+    model = std::make_shared<Model>(name, version, std::move(binding));
+  }
   Check(TRITONBACKEND_ModelSetState(handle, model.get()));
   backend.models.Add(handle, name);
-  backend.models.Set(handle, model.get());
-  model.release()->WaitForWorkers();  // Triton finalizes a model that fails here
+  backend.models.Set(handle, model);
+  model->WaitForWorkers();  // Triton finalizes a model that fails here
 }
 
 void InitializeInstance(TRITONBACKEND_ModelInstance* handle) {
@@ -134,8 +138,7 @@ void InitializeInstance(TRITONBACKEND_ModelInstance* handle) {
 
 void FinalizeModel(TRITONBACKEND_Model* handle) {
   Backend& backend = BackendOf(handle);
-  backend.models.Set(handle, nullptr);
-  delete ModelOf(handle);
+  backend.models.Take(handle).reset();  // outside of the registry's lock
   backend.models.Remove(handle);
 }
 

@@ -5,9 +5,11 @@
 #include <chrono>
 #include <condition_variable>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "model.h"
 
@@ -18,21 +20,36 @@ class ModelRegistry {
  public:
   void Add(const void* key, const std::string& name) {
     const std::unique_lock lock(mutex_);
-    models_[key] = {name, nullptr, {}};
+    models_[key] = {name, {}, nullptr};
   }
 
-  // The model behind a key; none before it is complete.
-  void Set(const void* key, Model* model) {
+  // The model behind a key, once it is complete.
+  void Set(const void* key, std::shared_ptr<Model> model) {
     const std::unique_lock lock(mutex_);
     Entry& entry = models_[key];
-    entry.model = model;
-    if (model != nullptr) {
-      entry.socket_path = model->binding().socket_path;
-    }
+    entry.socket_path = model->binding().socket_path;
+    entry.model = std::move(model);
     const auto loading = loading_.find(entry.name);
-    if (model != nullptr && loading != loading_.end() && loading->second.given_up) {
-      model->session().GiveUpWaiting();
+    if (loading != loading_.end() && loading->second.given_up) {
+      entry.model->session().GiveUpWaiting();
     }
+  }
+
+  // Takes the model from its key, so that nobody else comes by it.
+  std::shared_ptr<Model> Take(const void* key) {
+    const std::unique_lock lock(mutex_);
+    return std::exchange(models_[key].model, nullptr);
+  }
+
+  // The model that listens on a socket already, if there is one.
+  std::shared_ptr<Model> Find(const std::string& socket_path) {
+    const std::unique_lock lock(mutex_);
+    for (const auto& [key, entry] : models_) {
+      if (entry.model != nullptr && entry.socket_path == socket_path) {
+        return entry.model;
+      }
+    }
+    return nullptr;
   }
 
   void Remove(const void* key) {
@@ -121,8 +138,8 @@ class ModelRegistry {
  private:
   struct Entry {
     std::string name;
-    Model* model = nullptr;
     std::string socket_path;
+    std::shared_ptr<Model> model;
   };
 
   struct Loading {

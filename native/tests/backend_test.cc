@@ -128,17 +128,31 @@ TEST_CASE("a model that cannot be loaded says why, and is finalized nonetheless,
   CHECK(TRITONBACKEND_ModelFinalize(model.get()) == nullptr);
 }
 
-TEST_CASE("a second load of what is loaded fails, and harms it not") {
+TEST_CASE("a second load of what is loaded shares its workers with the first") {
   Loaded loaded;
   const auto model = loaded.MakeModel("m", loaded.BindingText(0));
   const auto again = loaded.MakeModel("m", loaded.BindingText(0));
   REQUIRE(TRITONBACKEND_ModelInitialize(model.get()) == nullptr);
-  CHECK(Contains(TakeMessage(TRITONBACKEND_ModelInitialize(again.get())), "in use"));
-  CHECK(TRITONBACKEND_ModelFinalize(again.get()) == nullptr);
-  CHECK_NOTHROW(FakeWorker::Attached(loaded.socket()));
-  CHECK(TRITONBACKEND_ModelFinalize(model.get()) == nullptr);
+  const FakeWorker worker = FakeWorker::Attached(loaded.socket());
   REQUIRE(TRITONBACKEND_ModelInitialize(again.get()) == nullptr);
+  CHECK(TRITONBACKEND_ModelFinalize(model.get()) == nullptr);
+  CHECK_NOTHROW(FakeWorker::Attached(loaded.socket()));
+
+  TRITONBACKEND_ModelInstance instance;
+  instance.model = again.get();
+  REQUIRE(TRITONBACKEND_ModelInstanceInitialize(&instance) == nullptr);
+  CHECK(TRITONBACKEND_ModelInstanceFinalize(&instance) == nullptr);
   CHECK(TRITONBACKEND_ModelFinalize(again.get()) == nullptr);
+  CHECK(worker.SeesEnd());
+  CHECK_FALSE(std::filesystem::exists(loaded.socket()));
+}
+
+TEST_CASE("a path that somebody else listens on is refused") {
+  Loaded loaded;
+  const Socket other = Socket::Listen(loaded.socket());
+  const auto model = loaded.MakeModel("m", loaded.BindingText(0));
+  CHECK(Contains(TakeMessage(TRITONBACKEND_ModelInitialize(model.get())), "in use"));
+  CHECK(TRITONBACKEND_ModelFinalize(model.get()) == nullptr);
 }
 
 TEST_CASE("a placeholder is there, and takes no requests") {

@@ -143,18 +143,18 @@ TEST_CASE("the release of one version is waited for, whatever else there is of i
   binding.memory_limit = 4096;
   binding.workers = 0;
   binding.socket_path = directory / "1";
-  Model old_one("m", 1, binding);
+  const auto old_one = std::make_shared<Model>("m", 1, binding);
   binding.socket_path = directory / "2";
-  Model new_one("m", 1, binding);
-  for (Model* const model : {&old_one, &new_one}) {
-    remote.models.Add(model, "m");
-    remote.models.Set(model, model);
+  const auto new_one = std::make_shared<Model>("m", 1, binding);
+  for (const auto& model : {old_one, new_one}) {
+    remote.models.Add(model.get(), "m");
+    remote.models.Set(model.get(), model);
   }
   remote.Send(4, 1, directory / "1");
   CHECK(remote.Ask(4, directory / "3").code == -1);  // the first answer is this one
-  remote.models.Set(&old_one, nullptr);
+  CHECK(remote.models.Take(old_one.get()) == old_one);
   CHECK(remote.Ask(3, "").code == -1);
-  remote.models.Remove(&old_one);
+  remote.models.Remove(old_one.get());
   const Answer released = remote.Receive();
   CHECK(released.id == 1);
   CHECK(released.code == -1);
@@ -211,15 +211,15 @@ TEST_CASE("counters are a line for each version") {
   binding.memory_limit = 4096;
   binding.workers = 0;
   binding.socket_path = directory / "1";
-  Model one("m", 1, binding);
+  const auto one = std::make_shared<Model>("m", 1, binding);
   binding.socket_path = directory / "2";
-  Model two("m", 2, binding);
+  const auto two = std::make_shared<Model>("m", 2, binding);
   const int keys[2] = {};
   remote.models.Add(&keys[0], "m");
   remote.models.Add(&keys[1], "m");
-  remote.models.Set(&keys[0], &one);
-  remote.models.Set(&keys[1], &two);
-  one.CountBatch(3, 100);
+  remote.models.Set(&keys[0], one);
+  remote.models.Set(&keys[1], two);
+  one->CountBatch(3, 100);
   const std::string text = remote.Ask(3, "").text;
   CHECK(Contains(text, "m 1 batches=1 requests=3 bytes_in=100 bytes_out=0\n"));
   CHECK(Contains(text, "m 2 batches=0 requests=0 bytes_in=0 bytes_out=0\n"));

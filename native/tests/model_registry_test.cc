@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <future>
+#include <memory>
 
 #include "core/failure.h"
 #include "support.h"
@@ -20,7 +21,7 @@ TEST_CASE("waiting for a model ends when its last version is gone") {
   auto gone = std::async(std::launch::async, [&] { registry.WaitUntilGone("m"); });
   registry.Remove(&keys[1]);
   CHECK(gone.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
-  registry.Set(&keys[0], nullptr);
+  CHECK(registry.Take(&keys[0]) == nullptr);
   registry.Remove(&keys[0]);
   CHECK(gone.wait_for(testing::kLong) == std::future_status::ready);
 }
@@ -56,10 +57,10 @@ TEST_CASE("giving up a load ends it, wherever it has got to, and waits for its e
     give_up();
   }
   SUBCASE("while it waits") {}
-  Model model("m", 1, binding);
+  const auto model = std::make_shared<Model>("m", 1, binding);
   registry.Add(&model, "m");
-  registry.Set(&model, &model);
-  auto waiting = std::async(std::launch::async, [&] { model.WaitForWorkers(); });
+  registry.Set(&model, model);
+  auto waiting = std::async(std::launch::async, [&] { model->WaitForWorkers(); });
   if (!early) {
     give_up();
   }

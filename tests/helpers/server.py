@@ -19,7 +19,7 @@ import tritonclient.http
 
 from pytriton.exceptions import PyTritonServerError
 from pytriton.model_config import ModelConfig, Tensor
-from pytriton.triton import Triton, TritonConfig, TritonSecurityConfig
+from pytriton.triton import Triton, TritonBase, TritonConfig, TritonSecurityConfig
 
 __all__ = [
     "LOCAL",
@@ -54,10 +54,17 @@ class Model:
     version: int = 1
     strict: bool = False
 
-    def bind_to(self, triton: Triton) -> None:
+    def bind_to(self, triton: TritonBase, *, replace: bool = False) -> None:
         """Bind it."""
         triton.bind(
-            self.name, self.function, self.inputs, self.outputs, self.version, self.config, self.strict
+            self.name,
+            self.function,
+            self.inputs,
+            self.outputs,
+            self.version,
+            self.config,
+            self.strict,
+            replace=replace,
         )
 
 

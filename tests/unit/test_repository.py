@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pytriton.exceptions import PyTritonValidationError
-from pytriton.model_config import ModelConfig, Tensor
+from pytriton.model_config import DeviceKind, ModelConfig, Tensor
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.server.repository import ModelRepository
 
@@ -78,6 +79,64 @@ def test_placeholder_replaces_a_model(repository: ModelRepository, tmp_path: Pat
     binding = (tmp_path / "m" / "2" / "binding").read_text(encoding="utf-8")
     assert binding == "pytriton-binding 1\nkind placeholder\n"
     assert "a b" not in (tmp_path / "m" / "config.pbtxt").read_text(encoding="utf-8")
+
+
+def times(directory: Path) -> dict[str, int]:
+    return {str(path.relative_to(directory)): path.stat().st_mtime_ns for path in directory.rglob("*")}
+
+
+def test_every_change_is_newer_than_the_last(repository: ModelRepository, tmp_path: Path) -> None:
+    repository.add(model(version=1), SOCKET, workers=1)
+    first = times(tmp_path)
+    repository.add(model(version=2), SOCKET, workers=1)
+    second = times(tmp_path)
+    # The version that stays keeps its time, or the server would load it anew.
+    assert {path for path in first if first[path] == second[path]} == {"m/1", "m/1/binding"}
+    assert min(second["m/2"], second["m/config.pbtxt"], second["m"]) > max(first.values())
+    repository.remove(model(version=2))
+    third = times(tmp_path)
+    assert third.keys() == first.keys()
+    assert third["m"] > max(second.values())
+    assert third["m/1/binding"] == first["m/1/binding"]
+    repository.touch("m")
+    assert times(tmp_path)["m"] > max(third.values())
+
+
+def test_instances_are_as_many_as_any_version_needs(repository: ModelRepository, tmp_path: Path) -> None:
+    few, many = model(version=1), model(version=2)
+    many.instance_group = {DeviceKind.KIND_CPU: 3}
+    for added in (many, few):
+        repository.add(added, SOCKET, workers=1)
+        assert "count: 3" in (tmp_path / "m" / "config.pbtxt").read_text(encoding="ascii")
+    repository.remove(many)
+    assert "count: 1" in (tmp_path / "m" / "config.pbtxt").read_text(encoding="ascii")
+
+
+def test_restored_model_is_as_it_was(repository: ModelRepository, tmp_path: Path) -> None:
+    repository.add(model(version=1), SOCKET, workers=1)
+    before = times(tmp_path)
+    text = (tmp_path / "m" / "config.pbtxt").read_text(encoding="ascii")
+    saved, nothing = repository.save("m"), repository.save("other")
+    repository.add(model(version=1), Path("/run/s/2"), workers=1)
+    repository.add(model(version=2), SOCKET, workers=1)
+    repository.add(model("other"), SOCKET, workers=1)
+    repository.restore(saved)
+    repository.restore(nothing)
+    assert times(tmp_path) == before
+    assert (tmp_path / "m" / "config.pbtxt").read_text(encoding="ascii") == text
+    assert "socket /run/s/1\n" in (tmp_path / "m" / "1" / "binding").read_text(encoding="utf-8")
+    repository.add(model(version=3), SOCKET, workers=1)
+    config = (tmp_path / "m" / "config.pbtxt").read_text(encoding="ascii")
+    assert re.findall(r"versions: (\d+)", config) == ["1", "3"]
+
+
+def test_refused_versions(repository: ModelRepository, tmp_path: Path) -> None:
+    for version in (1, 2):
+        repository.add(model(version=version), SOCKET, workers=1)
+    repository.add_refused("m", [2])
+    assert "kind model" in (tmp_path / "m" / "1" / "binding").read_text(encoding="utf-8")
+    assert "kind placeholder" in (tmp_path / "m" / "2" / "binding").read_text(encoding="utf-8")
+    assert 'name: "pytriton_refused"' in (tmp_path / "m" / "config.pbtxt").read_text(encoding="ascii")
 
 
 def test_bootstrap(repository: ModelRepository, tmp_path: Path) -> None:

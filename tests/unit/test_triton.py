@@ -84,7 +84,7 @@ class FakeControl:
         return reply
 
     def load(self, model: str, _timeout_s: float) -> None:
-        self.world.events.append(f"LOAD placeholder {model}")
+        self.world.events.append(f"LOAD again {model}")
 
     def unload(self, model: str, _timeout_s: float) -> None:
         self.submit(Op.UNLOAD, model).result()
@@ -254,7 +254,7 @@ def test_failed_bind_leaves_no_trace(world: World) -> None:
         world.load_errors["bad"] = PyTritonModelLoadError("no")
         with pytest.raises(PyTritonModelLoadError, match="no"):
             bind(server, "bad")
-        assert world.events[-4:] == ["LOAD bad", "no workers of bad", "LOAD placeholder bad", "UNLOAD bad"]
+        assert world.events[-4:] == ["LOAD bad", "no workers of bad", "LOAD again bad", "UNLOAD bad"]
         assert [entry.name for entry in store.iterdir()] == ["good"]
         assert server.is_alive()
         world.load_errors.clear()
@@ -301,7 +301,7 @@ def test_workers_that_fail_while_the_model_is_loaded(world: World) -> None:
         with pytest.raises(PyTritonModelLoadError, match='worker of model "a" has ended: rejected'):
             bind(server, "a")
         thread.join()
-        assert world.events[-4:] == ["no workers of a", "UNLOAD a", "LOAD placeholder a", "UNLOAD a"]
+        assert world.events[-4:] == ["no workers of a", "UNLOAD a", "LOAD again a", "UNLOAD a"]
 
 
 def test_configuration_that_the_server_refuses(world: World) -> None:
@@ -326,8 +326,100 @@ def test_versions_are_loaded_together(world: World) -> None:
     bind(server, "a", model_version=2)
     server.run()
     assert world.loaded() == ["LOAD a"]
-    with pytest.raises(PyTritonInvalidOperationError, match="bind all its versions before run"):
-        bind(server, "a", model_version=3)
+    bind(server, "a", model_version=3)
+    assert world.loaded() == ["LOAD a", "LOAD a"]
+    with pytest.raises(PyTritonInvalidOperationError, match="differs from version 1 in max_batch_size"):
+        bind(server, "a", model_version=4, config=ModelConfig(max_batch_size=5))
+
+
+def test_versions_differ_before_run(world: World) -> None:
+    server = Triton()
+    bind(server, "a")
+    with pytest.raises(PyTritonInvalidOperationError, match=r'model "a" version 2: .* max_batch_size'):
+        bind(server, "a", model_version=2, config=ModelConfig(max_batch_size=5))
+    bind(server, "b", model_version=2, config=ModelConfig(max_batch_size=5))
+
+
+def test_replaced_and_unbound_before_run(world: World) -> None:
+    server = Triton()
+    for name in ("a", "b", "c"):
+        bind(server, name)
+    bind(server, "a", infer_func=[function, function], replace=True)
+    server.unbind("b")
+    with pytest.raises(PyTritonInvalidOperationError, match=r"Bound are: a version 1, c version 1\."):
+        server.unbind("b")
+    server.run()
+    assert world.loaded() == ["LOAD a", "LOAD c"]
+    assert len(world.workers[0].functions) == 2
+
+
+def test_replaced_while_it_serves(world: World) -> None:
+    with Triton() as server:
+        bind(server, "a")
+        old_socket = world.workers[0].spec.socket_path
+        world.events.clear()
+        bind(server, "a", replace=True)
+        assert world.events == [
+            "workers of a",
+            "LOAD a",
+            f"AWAIT_RELEASE {old_socket}",
+            "no workers of a",
+        ]
+        assert [workers.running for workers in world.workers] == [False, True]
+        assert world.workers[1].spec.socket_path != old_socket
+
+
+def test_version_is_unbound_while_another_serves(world: World) -> None:
+    with Triton() as server:
+        bind(server, "a")
+        bind(server, "a", model_version=2)
+        store = Path(world.process.option("--model-repository")[0])
+        world.events.clear()
+        server.unbind("a", 2)
+        assert world.events == [
+            "LOAD again a",
+            f"AWAIT_RELEASE {world.workers[1].spec.socket_path}",
+            "no workers of a",
+        ]
+        assert sorted(path.name for path in (store / "a").iterdir()) == ["1", "config.pbtxt"]
+        world.events.clear()
+        server.unbind("a")
+        assert world.events == ["UNLOAD a", "no workers of a"]
+        assert not any(store.iterdir())
+        assert server.is_alive()
+
+
+def test_replacement_that_fails(world: World) -> None:
+    with Triton() as server:
+        bind(server, "a")
+        store = Path(world.process.option("--model-repository")[0])
+        before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
+        text = (store / "a" / "1" / "binding").read_text(encoding="utf-8")
+        world.load_errors["a"] = PyTritonModelLoadError("no")
+        with pytest.raises(PyTritonModelLoadError, match="no"):
+            bind(server, "a", replace=True)
+        assert {path: path.stat().st_mtime_ns for path in store.rglob("*")} == before
+        assert (store / "a" / "1" / "binding").read_text(encoding="utf-8") == text
+        assert [workers.running for workers in world.workers] == [True, False]
+        assert server.is_alive()
+
+
+def test_version_that_cannot_be_added(world: World) -> None:
+    with Triton() as server:
+        bind(server, "a")
+        world.load_errors["a"] = PyTritonModelLoadError("no")
+        world.events.clear()
+        with pytest.raises(PyTritonModelLoadError, match="no"):
+            bind(server, "a", model_version=2)
+        # Once so that it fails and counts as unloaded, and once as it was.
+        assert world.events == [
+            "workers of a",
+            "LOAD a",
+            "no workers of a",
+            "LOAD again a",
+            "LOAD again a",
+        ]
+        assert [workers.running for workers in world.workers] == [True, False]
 
 
 def test_requests_that_take_too_long_are_failed(world: World, caplog: pytest.LogCaptureFixture) -> None:
