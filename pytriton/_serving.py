@@ -107,7 +107,7 @@ class TritonBase(abc.ABC):
             if old is not None and (not replace or old.name != binding.name):
                 raise PyTritonInvalidOperationError(
                     "Cannot add model with the same name twice. "
-                    f'Model "{old.name}" version {model_version} is bound already (case does not count); '
+                    f'Model "{model_name}" version {model_version} is bound already (case does not count); '
                     "unbind it first, or bind with replace=True under the very same name."
                 )
             for other in self._bindings.values():

@@ -241,7 +241,7 @@ def test_replacement_of_what_is_not_bound(serve: Callable[..., Server]) -> None:
     server = serve()
     model("m", times(2)).bind_to(server.triton, replace=True)
     assert answer(server, "m", 1) == [2]
-    with pytest.raises(PyTritonInvalidOperationError, match=r'Model "m" version 1 is bound already'):
+    with pytest.raises(PyTritonInvalidOperationError, match=r'Model "M" version 1 is bound already'):
         model("M", times(2)).bind_to(server.triton, replace=True)
 
 
