@@ -26,6 +26,7 @@ from pytriton.client.exceptions import (
     PyTritonClientProtocolError,
     PyTritonClientTimeoutError,
 )
+from pytriton.constants import BOOTSTRAP_MODEL_NAME
 from pytriton.exceptions import ErrorCode
 from pytriton.model_config.triton_model_config import TritonModelConfig
 
@@ -36,6 +37,8 @@ _LOGGER = logging.getLogger(__name__)
 _FIRST_PAUSE_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 1.0
 _SHOWN_MODELS: Final = 20
+_START_S: Final = 10.0
+_COMING: Final = ("LOADING", "READY")  # the latter while we asked
 _UNKNOWN_MODEL: Final = (ErrorCode.NOT_FOUND, ErrorCode.INVALID_ARG)
 
 
@@ -162,7 +165,8 @@ class Session:
 
     def _check_model_is_coming(self, waiting: _Waiting, cause: PyTritonClientError) -> Flow[None]:
         try:
-            entries: list[ops.ModelEntry] = yield self._ask(ops.RepositoryIndex(), waiting.remaining_s)
+            answer: list[ops.ModelEntry] = yield self._ask(ops.RepositoryIndex(), waiting.remaining_s)
+            entries = [entry for entry in answer if entry.name != BOOTSTRAP_MODEL_NAME]
         except PyTritonClientError:
             entries, known = [], "it does not tell which models it has"
         else:
@@ -170,7 +174,11 @@ class Session:
         name, version = self.settings.model_name, self.settings.model_version
         mine = [entry for entry in entries if entry.name == name and version in ("", entry.version)]
         # A server that has just come up loads its models one after the other.
-        if waiting.since_server_was_away or any(entry.state == "LOADING" for entry in mine):
+        if waiting.since_server_was_away or any(entry.state in _COMING for entry in mine):
+            return
+        # One without models is just starting, one that hides its list may be; and no state is the first one.
+        may_be_coming = not entries or any(not entry.state for entry in mine)
+        if may_be_coming and waiting.elapsed_s < _START_S:
             return
         reasons = "".join(f" ({entry.state}: {entry.reason})" for entry in mine if entry.reason)
         raise PyTritonClientModelUnavailableError(
@@ -302,6 +310,10 @@ class _Waiting:
     @property
     def remaining_s(self) -> float:
         return self._deadline - time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        return self.total_s - self.remaining_s
 
     def pause(self, error: PyTritonClientTimeoutError) -> Flow[None]:
         """Wait a little, or raise when the time is over."""

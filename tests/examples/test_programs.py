@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs of examples/ that are written as for 0.7.0, and what they print."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers.examples import run_pair, run_script
+from tests.helpers.server import free_ports
+
+SCHEMES = pytest.mark.parametrize("scheme", ["http", "grpc"])
+
+
+@SCHEMES
+def test_add_sub(scheme: str) -> None:
+    assert run_pair("add_sub", scheme=scheme) == ["add: [[2.0], [2.0]]", "sub: [[0.0], [0.0]]"]
+
+
+@SCHEMES
+def test_optional_inputs(scheme: str) -> None:
+    assert run_pair("optional_inputs", scheme=scheme) == [
+        "neither: [[1.0, 2.0], [3.0, 4.0]]",
+        "scale: [[10.0, 20.0], [30.0, 40.0]]",
+        "shift: [[2.0, 3.0], [5.0, 6.0]]",
+        "both: [[11.0, 21.0], [32.0, 42.0]]",
+    ]
+
+
+@SCHEMES
+def test_parameters_and_headers(scheme: str) -> None:
+    assert run_pair("parameters_and_headers", scheme=scheme) == ["scaled: [[3.0, 6.0]] metres"]
+
+
+@SCHEMES
+def test_several_models(scheme: str) -> None:
+    assert run_pair("several_models", scheme=scheme) == ["Sum: 11.0", "Max: 7.0", "Spread: 6.0"]
+
+
+@SCHEMES
+def test_identity_bytes(scheme: str) -> None:
+    assert run_pair("identity_bytes", scheme=scheme) == ["all the same"]
+
+
+def test_online_learning() -> None:
+    assert run_pair("online_learning") == ["at first: 0.0", "in the end: 7.0"]
+
+
+def test_background() -> None:
+    assert run_script("background", "notebook.py", ports=free_ports(3)) == [
+        "Double: 6.0",
+        "Double: 6.0",
+        "Negate: -3.0",
+    ]
