@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pytriton.exceptions import PyTritonInvalidOperationError, PyTritonValidationError
 from pytriton.model_config import ModelConfig, Tensor, rules
@@ -14,18 +14,32 @@ from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.telemetry.functions import function_tracing
 from pytriton.worker.pool import ThreadWorkers, WorkerSpec
 
-__all__ = ["Binding", "InferFunction", "bind_model"]
+__all__ = ["DECOUPLED_BATCHES_IN_FLIGHT", "Binding", "InferFunction", "bind_model"]
 
 InferFunction = Callable[..., Any]
+
+DECOUPLED_BATCHES_IN_FLIGHT: Final = 64
+"""Streams of a worker side by side, unless the model says otherwise."""
 
 
 class Binding:
     """A version of a model and its functions; each function is served by one worker."""
 
-    def __init__(self, model: TritonModelConfig, functions: Sequence[InferFunction], *, strict: bool) -> None:
+    def __init__(
+        self,
+        model: TritonModelConfig,
+        functions: Sequence[InferFunction],
+        *,
+        strict: bool,
+        config: ModelConfig | None = None,
+    ) -> None:
         self.model = model
         self._functions = list(functions)
         self._strict = strict
+        config = config or ModelConfig()
+        default = DECOUPLED_BATCHES_IN_FLIGHT if model.decoupled else 1
+        self._batches_in_flight = config.batches_in_flight or default
+        self._cancel_coroutines = config.cancel_coroutines
         self._workers: ThreadWorkers | None = None
         self.socket_path: Path | None = None
         """Where the workers meet the server, once they were started."""
@@ -78,7 +92,13 @@ class Binding:
     def start_workers(self, socket_path: Path, on_failure: Callable[[BaseException], object]) -> None:
         """Start the workers; they attach once the server listens on the socket."""
         self.socket_path = socket_path
-        spec = WorkerSpec(self.model, str(socket_path), self._strict)
+        spec = WorkerSpec(
+            self.model,
+            str(socket_path),
+            self._strict,
+            batches_in_flight=self._batches_in_flight,
+            cancel_coroutines=self._cancel_coroutines,
+        )
         self._workers = ThreadWorkers(spec, self._functions, on_failure)
         self._workers.start()
 
@@ -113,7 +133,7 @@ def bind_model(
         model_version=model_version,
         instances=len(functions),
     )
-    return Binding(model, functions, strict=strict)
+    return Binding(model, functions, strict=strict, config=config)
 
 
 def _shared_config(model: TritonModelConfig) -> dict[str, Any]:

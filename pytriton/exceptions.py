@@ -8,6 +8,7 @@ PyTritonError
 ├── PyTritonModelConfigError         a model configuration cannot be read
 ├── PyTritonUnrecoverableError       raised by an inference function to bring the server down
 └── PyTritonRuntimeError             every other failure while running
+    ├── PyTritonInferenceError       fails one request with a code of the function's choice
     ├── PyTritonServerError          the server did not start, stop or do what it was asked
     └── PyTritonModelLoadError       the server refused or failed to load a model
 """
@@ -21,6 +22,7 @@ __all__ = [
     "ErrorCode",
     "PyTritonBadParameterError",
     "PyTritonError",
+    "PyTritonInferenceError",
     "PyTritonInvalidOperationError",
     "PyTritonModelConfigError",
     "PyTritonModelLoadError",
@@ -109,6 +111,13 @@ class PyTritonRuntimeError(PyTritonError):
         super().__init__(message)
         self.code = code
         """The server's own error code, where the failure came from the server."""
+
+
+class PyTritonInferenceError(PyTritonRuntimeError):
+    """What a client is to be told of its request: returned for one request, or raised for a whole batch."""
+
+    def __init__(self, message: str, code: ErrorCode = ErrorCode.INTERNAL) -> None:
+        super().__init__(message, code)
 
 
 class PyTritonServerError(PyTritonRuntimeError):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, KeysView, Sequence, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
@@ -79,7 +79,17 @@ class Request(_NamedArrays):
 
 @dataclass
 class Response(_NamedArrays):
-    """The outputs of one request by name."""
+    """The outputs of one request by name.
+
+    Args:
+        data: Arrays by output name.
+        parameters: What is sent along with them, for the client to read.
+        final: Whether the request gets no response after this one, though others of its batch may; for
+            decoupled models. Without any data it is only the end.
+    """
+
+    parameters: Mapping[str, ParameterValue] | None = None
+    final: bool = False
 
 
 Requests: TypeAlias = list[Request]
@@ -98,6 +108,8 @@ class RequestRecords(Protocol):
     def requested_output_names(self, index: int) -> list[str]: ...
 
     def trace_context(self, index: int) -> str: ...
+
+    def is_cancelled(self, index: int) -> bool: ...
 
 
 class RequestBatch(Sequence[Request]):
@@ -152,6 +164,10 @@ class RequestBatch(Sequence[Request]):
     def parameters(self, index: int) -> dict[str, ParameterValue]:
         """Parameters of a request."""
         return self._records.parameters(index)
+
+    def is_cancelled(self, index: int) -> bool:
+        """Whether a request was cancelled, or its client has gone."""
+        return self._records.is_cancelled(index)
 
     def __len__(self) -> int:
         return len(self._records)

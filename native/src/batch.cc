@@ -2,19 +2,38 @@
 #include "batch.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 
 #include "core/results.h"
+#include "error.h"
 #include "scatter.h"
 
 namespace pytriton {
 
 namespace {
 
+constexpr uint64_t kLeastStreamRoom = 32 * 1024;
+constexpr uint64_t kMostStreamRoom = 1024 * 1024;
+
 // CLOCK_MONOTONIC, as Triton's statistics and the workers have it.
 uint64_t Now() {
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch() /
                                std::chrono::nanoseconds(1));
+}
+
+// Room for some steps of a stream of which one needs `bytes`, so that its worker need not wait for each to be
+// taken.
+uint64_t StreamRoom(uint64_t bytes) {
+  return std::max(2 * bytes, std::clamp(8 * bytes, kLeastStreamRoom, kMostStreamRoom));
+}
+
+void EndStream(Request& request) {
+  if (request.IsCancelled()) {
+    request.Fail(Failure(Code::kCancelled, "the request was cancelled"));
+  } else {
+    request.End();
+  }
 }
 
 }  // namespace
@@ -32,6 +51,7 @@ Batch::Batch(Model& model, TRITONBACKEND_ModelInstance* instance,
 }
 
 Batch::~Batch() {
+  Unwatch();
   Report();
 }
 
@@ -45,24 +65,82 @@ std::vector<BatchRequest> Batch::Own(std::span<TRITONBACKEND_Request* const> req
 }
 
 uint64_t Batch::BlockSize() const {
-  return gather_.BlockSize(model_.ExpectedResultBytes(rows_));
+  const uint64_t expected = model_.ExpectedResultBytes(rows_);
+  return gather_.BlockSize(model_.binding().decoupled ? StreamRoom(expected) : expected);
 }
 
 void Batch::CopyInputs(const Link::Reservation& reservation) {
-  const uint64_t copied = gather_.CopyInputs(reservation.base, reservation.block);
+  const bool wanted = std::any_of(requests_.begin(), requests_.end(),
+                                  [](const BatchRequest& request) { return !request.handle.IsCancelled(); });
+  if (!wanted) {
+    throw Failure(Code::kCancelled, "the request was cancelled before it was run");
+  }
+  const uint64_t copied = gather_.CopyInputs(reservation.base, reservation.block, exec_start_ns_);
+  block_ = reservation.base + reservation.block.offset;
   model_.CountBatch(requests_.size(), copied);
   compute_start_ns_ = compute_end_ns_ = Now();
 }
 
+void Batch::OnPosted(Link& link, uint64_t slot) {
+  slot_ = slot;
+  // A batch that is not watched is still answered.
+  Ignore(Guard([&] {
+    cancelled_.resize(requests_.size());
+    link_ = &link;
+    model_.watch().Add(*this);
+  }));
+}
+
+void Batch::Unwatch() {
+  if (link_ != nullptr) {
+    model_.watch().Remove(*this);
+    link_ = nullptr;
+  }
+}
+
+// Workers that do not look, such as those in the middle of a long call, find the marks when they do.
+void Batch::Look() noexcept {
+  bool news = false;
+  for (size_t index = 0; index < requests_.size(); ++index) {
+    if (!cancelled_[index] && requests_[index].handle.IsCancelled()) {
+      std::byte* const record = block_ + sizeof(BlockHeader) + index * sizeof(RequestRecord);
+      auto* const flags = reinterpret_cast<uint32_t*>(record + offsetof(RequestRecord, flags));
+      std::atomic_ref<uint32_t>(*flags).store(kRequestCancelled, std::memory_order_relaxed);
+      cancelled_[index] = news = true;
+    }
+  }
+  if (news) {
+    link_->TellCancelled(slot_);
+  }
+}
+
 void Batch::OnResult(const SlotView& slot, const Message& message) {
-  if ((message.flags & kFlagFinal) == 0) {
+  const bool final = (message.flags & kFlagFinal) != 0;
+  if (final) {
+    Unwatch();  // the block is about to be another's
+  } else if (!model_.binding().decoupled) {
     throw ProtocolError("a result that is not the final one, of a model that gives one");
   }
   // The worker's clock is ours; its word is not: the times have to be in order whatever it says.
   const uint64_t now = Now();
-  compute_start_ns_ = std::clamp(message.begin_ns, exec_start_ns_, now);
+  if (results_taken_ == 0) {
+    compute_start_ns_ = std::clamp(message.begin_ns, exec_start_ns_, now);
+  }
   compute_end_ns_ = std::clamp(message.end_ns, compute_start_ns_, now);
+  if (message.length > 0 || !model_.binding().decoupled) {
+    TakeResult(slot, message);
+  }
+  if (final && model_.binding().decoupled) {
+    for (BatchRequest& request : requests_) {
+      EndStream(request.handle);
+    }
+  } else if (!final) {
+    auto* const taken = reinterpret_cast<uint64_t*>(block_ + offsetof(BlockHeader, results_taken));
+    std::atomic_ref<uint64_t>(*taken).store(++results_taken_, std::memory_order_release);
+  }
+}
 
+void Batch::TakeResult(const SlotView& slot, const Message& message) {
   std::vector<uint64_t> request_rows;
   request_rows.reserve(requests_.size());
   for (const BatchRequest& request : requests_) {
@@ -76,6 +154,7 @@ void Batch::OnResult(const SlotView& slot, const Message& message) {
 }
 
 void Batch::OnFailure(const Failure& failure) {
+  Unwatch();
   for (BatchRequest& request : requests_) {
     request.handle.Fail(failure);
   }

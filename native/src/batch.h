@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -8,11 +9,12 @@
 #include "core/link.h"
 #include "gather.h"
 #include "model.h"
+#include "watch.h"
 
 namespace pytriton {
 
 // The requests that Triton gave an instance to run together, from then until each is answered and given back.
-class Batch final : public Task {
+class Batch final : public Task, private Watched {
  public:
   Batch(Model& model, TRITONBACKEND_ModelInstance* instance,
         std::span<TRITONBACKEND_Request* const> requests);
@@ -24,11 +26,15 @@ class Batch final : public Task {
   uint64_t BlockSize() const;
   void CopyInputs(const Link::Reservation& reservation);
 
+  void OnPosted(Link& link, uint64_t slot) override;
   void OnResult(const SlotView& slot, const Message& message) override;
   void OnFailure(const Failure& failure) override;
 
  private:
   static std::vector<BatchRequest> Own(std::span<TRITONBACKEND_Request* const> requests);
+  void Unwatch();
+  void Look() noexcept override;
+  void TakeResult(const SlotView& slot, const Message& message);
   void Report() noexcept;
 
   Model& model_;
@@ -39,6 +45,11 @@ class Batch final : public Task {
   std::vector<BatchRequest> requests_;
   const Gather gather_;  // after the requests, which it reads
   uint64_t rows_ = 0;
+  uint64_t results_taken_ = 0;
+  std::byte* block_ = nullptr;   // once the inputs are in it
+  Link* link_ = nullptr;         // while it is watched
+  uint64_t slot_ = 0;            // while it is watched
+  std::vector<bool> cancelled_;  // belongs to the watch
 };
 
 }  // namespace pytriton

@@ -67,6 +67,8 @@ void ReadLine(const std::string& line, Binding& binding) {
     binding.memory_limit = Number(words, kMost);
   } else if (key == "batching") {
     binding.batching = Number(words, 1) == 1;
+  } else if (key == "decoupled") {
+    binding.decoupled = Number(words, 1) == 1;
   } else if (key == "input") {
     binding.inputs.push_back(ReadTensor(words));
   } else if (key == "output") {

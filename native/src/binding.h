@@ -24,6 +24,7 @@ struct Binding {
   std::chrono::milliseconds attach_timeout{30000};
   uint64_t memory_limit = 0;  // bytes, per worker
   bool batching = true;
+  bool decoupled = false;  // any number of responses to a request
   std::vector<Tensor> inputs;
   std::vector<Tensor> outputs;
 

@@ -147,6 +147,12 @@ Gather::Gather(const Binding& binding, std::vector<BatchRequest>& requests) : bi
 }
 
 void Gather::Add(BatchRequest& request) {
+  if (request.handle.IsCancelled()) {
+    throw Failure(Code::kCancelled, "the request was cancelled before it was run");
+  }
+  if (binding_.decoupled) {
+    request.handle.OpenStream();
+  }
   const std::vector<std::pair<uint32_t, Input>> inputs = ReadInputs(request);
   if (binding_.batching) {
     request.rows = RowsOf(inputs);
@@ -276,7 +282,7 @@ uint64_t Gather::BlockSize(uint64_t result_bytes) const {
          result_bytes;
 }
 
-uint64_t Gather::CopyInputs(std::byte* segment, const Block& block) const {
+uint64_t Gather::CopyInputs(std::byte* segment, const Block& block, uint64_t received_ns) const {
   std::byte* const start = segment + block.offset;
   BlockHeader header{};
   header.request_count = static_cast<uint32_t>(records_.size());
@@ -286,6 +292,7 @@ uint64_t Gather::CopyInputs(std::byte* segment, const Block& block) const {
   header.inputs_offset = block.offset + inputs_offset_;
   header.free_offset = block.offset + free_offset_;
   header.free_length = block.length - free_offset_;
+  header.received_ns = received_ns;
   std::memcpy(start, &header, sizeof(header));
 
   std::byte* to = start + sizeof(header);

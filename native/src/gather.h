@@ -33,7 +33,7 @@ class Gather {
   uint64_t BlockSize(uint64_t result_bytes) const;
 
   // Fills the block. Returns how many bytes of tensor data were copied.
-  uint64_t CopyInputs(std::byte* segment, const Block& block) const;
+  uint64_t CopyInputs(std::byte* segment, const Block& block, uint64_t received_ns = 0) const;
 
  private:
   struct Column {  // one input over all requests

@@ -3,10 +3,13 @@
 
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 
+#include "core/results.h"
 #include "error.h"
 #include "pytriton/triton_abi.h"
 
@@ -76,9 +79,21 @@ class Response {
     return static_cast<std::byte*>(buffer);
   }
 
-  void Send() {
-    Ignore(TRITONBACKEND_ResponseSend(std::exchange(handle_, nullptr), TRITONSERVER_RESPONSE_COMPLETE_FINAL,
-                                      nullptr));
+  void SetParameter(const ResponseParameter& parameter) {
+    const char* const key = parameter.key.c_str();
+    if (const auto* text = std::get_if<std::string>(&parameter.value)) {
+      Check(TRITONBACKEND_ResponseSetStringParameter(handle_, key, text->c_str()));
+    } else if (const auto* number = std::get_if<int64_t>(&parameter.value)) {
+      Check(TRITONBACKEND_ResponseSetIntParameter(handle_, key, *number));
+    } else if (const auto* flag = std::get_if<bool>(&parameter.value)) {
+      Check(TRITONBACKEND_ResponseSetBoolParameter(handle_, key, *flag));
+    } else {
+      Check(TRITONBACKEND_ResponseSetDoubleParameter(handle_, key, std::get<double>(parameter.value)));
+    }
+  }
+
+  void Send(uint32_t flags) {
+    Ignore(TRITONBACKEND_ResponseSend(std::exchange(handle_, nullptr), flags, nullptr));
   }
 
   // Triton's response cache takes an error for an answer without outputs (seen in 2.51) and gives that to the
@@ -106,16 +121,38 @@ class Response {
   TRITONBACKEND_Response* handle_ = nullptr;
 };
 
-// A request that Triton gave us: answered once and given back, whatever happens.
+// Ends a stream of responses without one more.
+class ResponseFactory {
+ public:
+  explicit ResponseFactory(TRITONBACKEND_Request* request) {
+    Check(TRITONBACKEND_ResponseFactoryNew(&handle_, request));
+  }
+  ResponseFactory(const ResponseFactory&) = delete;
+  ResponseFactory& operator=(const ResponseFactory&) = delete;
+  ~ResponseFactory() { Ignore(TRITONBACKEND_ResponseFactoryDelete(handle_)); }
+
+  TRITONBACKEND_ResponseFactory* get() const { return handle_; }
+  void SendFinal() {
+    Ignore(TRITONBACKEND_ResponseFactorySendFlags(handle_, TRITONSERVER_RESPONSE_COMPLETE_FINAL));
+  }
+
+ private:
+  TRITONBACKEND_ResponseFactory* handle_ = nullptr;
+};
+
+// A request that Triton gave us: answered and given back, whatever happens. It has one answer, or any number
+// of responses and then an end.
 class Request {
  public:
   explicit Request(TRITONBACKEND_Request* handle) : handle_(handle) {}
   Request(Request&& other) noexcept
       : handle_(std::exchange(other.handle_, nullptr)),
+        factory_(std::move(other.factory_)),
         answered_(other.answered_),
         succeeded_(other.succeeded_) {}
   Request& operator=(Request&& other) noexcept {
     std::swap(handle_, other.handle_);
+    std::swap(factory_, other.factory_);
     std::swap(answered_, other.answered_);
     std::swap(succeeded_, other.succeeded_);
     return *this;
@@ -133,10 +170,29 @@ class Request {
   bool answered() const { return answered_; }
   bool succeeded() const { return succeeded_; }
 
+  // Whether the client wants no answer any more, or has gone.
+  bool IsCancelled() const {
+    bool cancelled = false;
+    Ignore(TRITONBACKEND_RequestIsCancelled(handle_, &cancelled));
+    return cancelled;
+  }
+
   void Answer(Response& response) {
     answered_ = succeeded_ = true;
-    response.Send();
+    response.Send(TRITONSERVER_RESPONSE_COMPLETE_FINAL);
   }
+
+  // Prepares for any number of responses.
+  void OpenStream() { factory_ = std::make_unique<ResponseFactory>(handle_); }
+  void Send(Response& response) { response.Send(0); }
+  void End() {
+    if (!answered_) {
+      answered_ = succeeded_ = true;
+      factory_->SendFinal();
+    }
+  }
+  // Null without OpenStream.
+  const ResponseFactory* factory() const { return factory_.get(); }
 
   void Fail(const Failure& failure) noexcept {
     if (answered_) {
@@ -145,13 +201,16 @@ class Request {
     answered_ = true;
     Ignore(Guard([&] {
       Response response(handle_);
-      Ignore(Guard([&] { response.KeepOutOfCache(handle_); }));
+      if (factory_ == nullptr) {
+        Ignore(Guard([&] { response.KeepOutOfCache(handle_); }));
+      }
       response.SendError(failure);
     }));
   }
 
  private:
   TRITONBACKEND_Request* handle_;
+  std::unique_ptr<ResponseFactory> factory_;
   bool answered_ = false;
   bool succeeded_ = false;
 };

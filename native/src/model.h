@@ -8,6 +8,7 @@
 #include "binding.h"
 #include "core/session.h"
 #include "pytriton/triton_abi.h"
+#include "watch.h"
 
 namespace pytriton {
 
@@ -23,6 +24,7 @@ class Model {
   uint64_t version() const { return version_; }
   const Binding& binding() const { return binding_; }
   Session& session() { return session_; }
+  Watch& watch() { return watch_; }
 
   // Room to leave for the results of a batch: what batches needed of late, for each of its rows.
   uint64_t ExpectedResultBytes(uint64_t rows) const;
@@ -44,6 +46,7 @@ class Model {
   std::atomic<uint64_t> requests_{0};
   std::atomic<uint64_t> bytes_in_{0};
   std::atomic<uint64_t> bytes_out_{0};
+  Watch watch_;
   Session session_;  // last: its threads use all of the above
 };
 

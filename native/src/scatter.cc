@@ -66,6 +66,48 @@ Failure ToFailure(const ErrorRecord& error, const SlotView& slot) {
   return Failure(code, std::string(text, std::min(error.length, kMaxErrorText)));
 }
 
+uint64_t SendResponse(const Binding& binding, const SlotView& slot, const ResultTable& results,
+                      uint32_t index, uint64_t first_row, BatchRequest& request) {
+  Response response(request.handle.get());
+  uint64_t copied = 0;
+  for (const uint32_t output : request.outputs) {
+    if (const TensorRecord* record = results.Find(index, output)) {
+      const Share share = ShareOf(*record, first_row, request.rows, binding.batching);
+      copied += CopyOutput(response, binding.outputs[output], *record, share, slot);
+    }
+  }
+  if (const ResponseRecord* record = results.Response(index)) {
+    for (const ResponseParameter& parameter : CopyParameters(slot, *record)) {
+      response.SetParameter(parameter);
+    }
+  }
+  if (binding.decoupled) {
+    request.handle.Send(response);
+  } else {
+    request.handle.Answer(response);
+  }
+  return copied;
+}
+
+// What the results hold for one request.
+uint64_t Deliver(const Binding& binding, const SlotView& slot, const ResultTable& results, uint32_t index,
+                 uint64_t first_row, BatchRequest& request) {
+  if (const ErrorRecord* error = results.Error(index)) {
+    request.handle.Fail(ToFailure(*error, slot));
+    return 0;
+  }
+  const ResponseRecord* const record = results.Response(index);
+  const uint32_t flags = binding.decoupled && record != nullptr ? record->flags : 0;
+  uint64_t copied = 0;
+  if ((flags & kResponseNone) == 0) {
+    copied = SendResponse(binding, slot, results, index, first_row, request);
+  }
+  if ((flags & kResponseLast) != 0) {
+    request.handle.End();
+  }
+  return copied;
+}
+
 }  // namespace
 
 uint64_t Scatter(const Binding& binding, const SlotView& slot, const ResultTable& results,
@@ -74,18 +116,11 @@ uint64_t Scatter(const Binding& binding, const SlotView& slot, const ResultTable
   uint64_t first_row = 0;
   for (uint32_t index = 0; index < requests.size(); ++index) {
     BatchRequest& request = requests[index];
-    if (const ErrorRecord* error = results.Error(index)) {
-      request.handle.Fail(ToFailure(*error, slot));
-    } else {
+    if (binding.decoupled && request.handle.IsCancelled()) {
+      request.handle.Fail(Failure(Code::kCancelled, "the request was cancelled"));
+    } else if (!request.handle.answered()) {
       try {
-        Response response(request.handle.get());
-        for (const uint32_t output : request.outputs) {
-          if (const TensorRecord* record = results.Find(index, output)) {
-            const Share share = ShareOf(*record, first_row, request.rows, binding.batching);
-            copied += CopyOutput(response, binding.outputs[output], *record, share, slot);
-          }
-        }
-        request.handle.Answer(response);
+        copied += Deliver(binding, slot, results, index, first_row, request);
       } catch (const Failure& failure) {
         request.handle.Fail(failure);
       }

@@ -15,15 +15,6 @@ bool Outcome::released_now() {
   return releases > 0;
 }
 
-struct OutcomeAccess {
-  template <typename Change>
-  static void Apply(Outcome& outcome, Change&& change) {
-    const std::unique_lock lock(outcome.mutex_);
-    change(outcome);
-    outcome.changed_.notify_all();
-  }
-};
-
 void Host::Log(std::string line) {
   const std::unique_lock lock(mutex_);
   log_.push_back(std::move(line));
@@ -185,6 +176,11 @@ TRITONSERVER_Error* TRITONBACKEND_RequestId(TRITONBACKEND_Request* request, cons
   return nullptr;
 }
 
+TRITONSERVER_Error* TRITONBACKEND_RequestIsCancelled(TRITONBACKEND_Request* request, bool* is_cancelled) {
+  *is_cancelled = request->cancelled;
+  return nullptr;
+}
+
 TRITONSERVER_Error* TRITONBACKEND_RequestCorrelationId(TRITONBACKEND_Request*, uint64_t* id) {
   *id = 0;
   return nullptr;
@@ -298,7 +294,7 @@ TRITONSERVER_Error* TRITONBACKEND_ResponseNew(TRITONBACKEND_Response** response,
     return Refuse(TRITONSERVER_ERROR_INTERNAL, "no response for you");
   }
   ++TheHost().live_responses;
-  *response = new TRITONBACKEND_Response{request, {}};
+  *response = new TRITONBACKEND_Response{request, {}, {}};
   return nullptr;
 }
 
@@ -332,18 +328,22 @@ TRITONSERVER_Error* TRITONBACKEND_OutputBuffer(TRITONBACKEND_Output* output, voi
   return nullptr;
 }
 
-TRITONSERVER_Error* TRITONBACKEND_ResponseSend(TRITONBACKEND_Response* response, uint32_t,
+TRITONSERVER_Error* TRITONBACKEND_ResponseSend(TRITONBACKEND_Response* response, uint32_t flags,
                                                TRITONSERVER_Error* error) {
   const std::unique_ptr<TRITONBACKEND_Response> owned(response);
   --TheHost().live_responses;
   OutcomeAccess::Apply(*response->request->outcome, [&](Outcome& outcome) {
     ++outcome.responses;
+    outcome.finals += static_cast<int>(flags & TRITONSERVER_RESPONSE_COMPLETE_FINAL);
     if (error != nullptr) {
       outcome.error = error->code;
       outcome.message = error->message;
     }
     for (const std::unique_ptr<TRITONBACKEND_Output>& output : response->outputs) {
       outcome.outputs[output->name] = std::move(output->tensor);
+    }
+    if (error == nullptr) {
+      outcome.sent.push_back({outcome.outputs, response->parameters, flags != 0});
     }
   });
   return nullptr;

@@ -50,6 +50,23 @@ struct Times {
   uint64_t exec_start, compute_start, compute_end, exec_end;
 };
 
+using ParameterValue = std::variant<std::string, int64_t, bool, double, Bytes>;
+
+// One response to a request.
+struct Sent {
+  std::map<std::string, Tensor> outputs;
+  std::map<std::string, ParameterValue> parameters;
+  bool final = false;
+};
+
+// What was reported of one response.
+struct ResponseTimes {
+  uint64_t start = 0;
+  uint64_t output_start = 0;  // 0: an empty one
+  uint64_t end = 0;
+  bool failed = false;
+};
+
 // What became of a request.
 class Outcome {
  public:
@@ -59,10 +76,13 @@ class Outcome {
 
   // To be read after Released.
   int responses = 0;
+  int finals = 0;  // with a response, or without
   int releases = 0;
   std::optional<TRITONSERVER_Error_Code> error;
   std::string message;
-  std::map<std::string, Tensor> outputs;
+  std::map<std::string, Tensor> outputs;  // of the last response
+  std::vector<Sent> sent;
+  std::vector<ResponseTimes> response_statistics;
   std::vector<std::pair<bool, Times>> statistics;
 
  private:
@@ -71,7 +91,15 @@ class Outcome {
   std::condition_variable changed_;
 };
 
-using ParameterValue = std::variant<std::string, int64_t, bool, double, Bytes>;
+// For the functions that change it.
+struct OutcomeAccess {
+  template <typename Change>
+  static void Apply(Outcome& outcome, Change&& change) {
+    const std::unique_lock lock(outcome.mutex_);
+    change(outcome);
+    outcome.changed_.notify_all();
+  }
+};
 
 // State of the server itself.
 struct Host {
@@ -79,6 +107,7 @@ struct Host {
   uint32_t api_minor = 19;
   std::atomic<int> live_errors{0};
   std::atomic<int> live_responses{0};
+  std::atomic<int> live_factories{0};
 
   void Log(std::string line);
   std::vector<std::string> TakeLog();
@@ -112,6 +141,7 @@ struct TRITONSERVER_InferenceTrace {
 struct TRITONBACKEND_Request {
   std::string id;
   uint64_t timeout_us = 0;
+  std::atomic<bool> cancelled{false};
   std::vector<TRITONBACKEND_Input> inputs;
   std::vector<std::string> outputs;
   std::vector<std::pair<std::string, pytriton::testing::ParameterValue>> parameters;
@@ -131,8 +161,19 @@ struct TRITONBACKEND_Output {
   pytriton::testing::Tensor tensor;
 };
 
+struct TRITONBACKEND_ResponseFactory {
+  std::shared_ptr<pytriton::testing::Outcome> outcome;
+};
+
+struct TRITONBACKEND_ModelInstanceResponseStatistics {
+  TRITONBACKEND_ModelInstance* instance = nullptr;
+  TRITONBACKEND_ResponseFactory* factory = nullptr;
+  pytriton::testing::ResponseTimes reported;
+};
+
 struct TRITONBACKEND_Response {
   TRITONBACKEND_Request* request;
+  std::map<std::string, pytriton::testing::ParameterValue> parameters;
   std::vector<std::unique_ptr<TRITONBACKEND_Output>> outputs;
 };
 

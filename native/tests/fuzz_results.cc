@@ -27,6 +27,7 @@ constexpr uint64_t kGap = 1024;
 constexpr uint64_t kMemory = kBlockSize + kGap + kBlockSize;
 
 struct Choices {
+  uint8_t decoupled;
   uint8_t batching;
   uint8_t requests;
   uint8_t outputs;
@@ -69,17 +70,25 @@ FuzzInput Seed(const Choices& choices, const ResultWriter& results) {
 std::vector<FuzzInput> FuzzSeeds() {
   constexpr uint32_t kInt32 = TRITONSERVER_TYPE_INT32;
   return {
-      Seed({1, 2, 2, {2, 1}}, ResultWriter()
-                                  .Add(0, kAllRequests, kInt32, {3, 2}, Pack<int32_t>({1, 2, 3, 4, 5, 6}))
-                                  .AddStrings(1, kAllRequests, {3}, {"a", "", "ccc"})),
-      Seed({1, 3, 1, {1, 0, 2}}, ResultWriter()
-                                     .AddStrings(0, 0, {1, 2}, {"one", "two"})
-                                     .AddStrings(0, 1, {0, 2}, {})
-                                     .AddError(2, 3, "this went wrong")),
-      Seed({0, 1, 2, {1}},
+      Seed({0, 1, 2, 2, {2, 1}}, ResultWriter()
+                                     .Add(0, kAllRequests, kInt32, {3, 2}, Pack<int32_t>({1, 2, 3, 4, 5, 6}))
+                                     .AddStrings(1, kAllRequests, {3}, {"a", "", "ccc"})),
+      Seed({0, 1, 3, 1, {1, 0, 2}}, ResultWriter()
+                                        .AddStrings(0, 0, {1, 2}, {"one", "two"})
+                                        .AddStrings(0, 1, {0, 2}, {})
+                                        .AddError(2, 3, "this went wrong")),
+      Seed({0, 0, 1, 2, {1}},
            ResultWriter().Add(0, kAllRequests, kInt32, {}, Pack<int32_t>({7})).AddError(0, 1, "")),
-      Seed({1, 1, 1, {4}}, ResultWriter().AddError(kAllRequests, 1, "all of it went wrong")),
-      Seed({1, 2, 3, {0, 0}}, ResultWriter().Add(2, kAllRequests, kInt32, {0, 5}, {})),
+      Seed({0, 1, 1, 1, {4}}, ResultWriter().AddError(kAllRequests, 1, "all of it went wrong")),
+      Seed({1, 1, 2, 1, {1, 1}},
+           ResultWriter()
+               .Add(0, 0, kInt32, {1, 1}, Pack<int32_t>({7}))
+               .AddResponse(0, kResponseLast,
+                            PackParameter("flag", ParameterType::kBool, std::string(1, 1)) +
+                                PackParameter("text", ParameterType::kString, "value"),
+                            2)
+               .AddResponse(1, kResponseNone)),
+      Seed({0, 1, 2, 3, {0, 0}}, ResultWriter().Add(2, kAllRequests, kInt32, {0, 5}, {})),
   };
 }
 
@@ -95,6 +104,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   Binding binding;
   binding.batching = choices.batching % 2 == 1;
+  binding.decoupled = choices.decoupled % 2 == 1;
   for (uint32_t output = 0; output < choices.outputs % 4u; ++output) {
     binding.outputs.push_back({"OUTPUT", TRITONSERVER_TYPE_INT32, 1});
   }
@@ -112,11 +122,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       wanted[output] = output;
     }
     requests.push_back({Request(request.release()), rows.back(), wanted});
+    if (binding.decoupled) {
+      requests.back().handle.OpenStream();
+    }
   }
   try {
     const ResultTable results(memory.view(), message,
                               {rows, total, static_cast<uint32_t>(binding.outputs.size()), binding.batching});
     Scatter(binding, memory.view(), results, requests);
+    for (BatchRequest& request : requests) {
+      if (binding.decoupled) {
+        request.handle.End();
+      }
+    }
   } catch (const ProtocolError&) {
     // What a batch does then.
     for (BatchRequest& request : requests) {
@@ -125,7 +143,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   requests.clear();
   for (const auto& outcome : outcomes) {
-    if (outcome->responses != 1 || outcome->releases != 1) {
+    const int most = binding.decoupled ? 2 : 1;  // a response, and then perhaps an error
+    if (outcome->finals != 1 || outcome->responses > most || outcome->releases != 1) {
       std::abort();
     }
   }

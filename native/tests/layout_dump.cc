@@ -39,16 +39,18 @@ void PrintNumbers(const char* name, const Number (&numbers)[count]) {
     #name, sizeof(name) \
   }
 
-constexpr Number kConstants[] = {NUMBER(kMagic),       NUMBER(kProtocolVersion), NUMBER(kMaxRank),
-                                 NUMBER(kAllRequests), NUMBER(kTensorAlignment), NUMBER(kFlagFinal),
-                                 NUMBER(kFlagReleased)};
-constexpr Number kKinds[] = {KIND(kWelcome), KIND(kReject), KIND(kExecute), KIND(kReserved),
-                             KIND(kRefused), KIND(kResult), KIND(kReserve), KIND(kRelease)};
+constexpr Number kConstants[] = {NUMBER(kMagic),        NUMBER(kProtocolVersion),  NUMBER(kMaxRank),
+                                 NUMBER(kAllRequests),  NUMBER(kTensorAlignment),  NUMBER(kFlagFinal),
+                                 NUMBER(kFlagReleased), NUMBER(kRequestCancelled), NUMBER(kResponseNone),
+                                 NUMBER(kResponseLast)};
+constexpr Number kKinds[] = {KIND(kWelcome), KIND(kReject),    KIND(kExecute), KIND(kReserved),
+                             KIND(kRefused), KIND(kResult),    KIND(kReserve), KIND(kRelease),
+                             KIND(kSynced),  KIND(kCancelled), KIND(kSync)};
 constexpr Number kParameterTypes[] = {
     Number{"kString", uint64_t(ParameterType::kString)}, Number{"kInt", uint64_t(ParameterType::kInt)},
     Number{"kBool", uint64_t(ParameterType::kBool)}, Number{"kDouble", uint64_t(ParameterType::kDouble)}};
 constexpr Number kSizes[] = {SIZE(Hello),        SIZE(Message),      SIZE(BlockHeader), SIZE(RequestRecord),
-                             SIZE(TensorRecord), SIZE(ResultHeader), SIZE(ErrorRecord)};
+                             SIZE(TensorRecord), SIZE(ResultHeader), SIZE(ErrorRecord), SIZE(ResponseRecord)};
 constexpr Number kApiVersion[] = {NUMBER(kRequiredApiMajor), NUMBER(kRequiredApiMinor)};
 constexpr Number kMemoryTypes[] = {NUMBER(TRITONSERVER_MEMORY_CPU), NUMBER(TRITONSERVER_MEMORY_CPU_PINNED),
                                    NUMBER(TRITONSERVER_MEMORY_GPU)};

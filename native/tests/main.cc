@@ -14,9 +14,10 @@ int main(int argc, char** argv) {
   }
   doctest::Context context(argc, argv);
   const int status = context.run();
-  if (TheHost().live_errors != 0 || TheHost().live_responses != 0) {
-    std::fprintf(stderr, "%d errors and %d responses of Triton were never given back\n",
-                 TheHost().live_errors.load(), TheHost().live_responses.load());
+  if (TheHost().live_errors != 0 || TheHost().live_responses != 0 || TheHost().live_factories != 0) {
+    std::fprintf(stderr, "%d errors, %d responses and %d factories of Triton were never given back\n",
+                 TheHost().live_errors.load(), TheHost().live_responses.load(),
+                 TheHost().live_factories.load());
     return 1;
   }
   return status;

@@ -71,8 +71,8 @@ class TestSession {
     const std::shared_ptr<Link> link = permit.link();
     const Link::Reservation reservation = link->Reserve(length);
     // As Gather does it: the worker's results go behind the header.
-    const BlockHeader header{0,     0, 0, 0, 0, reservation.block.offset + 64, reservation.block.length - 64,
-                             {0, 0}};
+    const BlockHeader header{0, 0, 0, 0, 0, reservation.block.offset + 64, reservation.block.length - 64,
+                             0, 0};
     std::memcpy(reservation.base + reservation.block.offset, &header, sizeof(header));
     std::unique_ptr<Task> task = std::make_unique<RecordingTask>(lines, std::move(handler));
     link->Post(reservation, task, permit);

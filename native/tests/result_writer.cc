@@ -51,6 +51,12 @@ std::vector<std::byte> StringTable(const std::vector<std::string>& values) {
   return bytes;
 }
 
+std::string PackParameter(const std::string& key, ParameterType type, const std::string& value) {
+  const uint32_t sizes[] = {static_cast<uint32_t>(key.size()), static_cast<uint32_t>(type),
+                            static_cast<uint32_t>(value.size())};
+  return std::string(reinterpret_cast<const char*>(sizes), sizeof(sizes)) + key + value;
+}
+
 ResultWriter& ResultWriter::Add(uint32_t tensor, uint32_t request, uint32_t datatype,
                                 std::vector<int64_t> dims, std::vector<std::byte> data) {
   TensorRecord record{};
@@ -74,15 +80,23 @@ ResultWriter& ResultWriter::AddError(uint32_t request, uint32_t code, std::strin
   return *this;
 }
 
+ResultWriter& ResultWriter::AddResponse(uint32_t request, uint32_t flags, std::string parameters,
+                                        uint32_t parameter_count) {
+  responses.push_back({{request, flags, 0, static_cast<uint32_t>(parameters.size()), parameter_count},
+                       std::move(parameters)});
+  return *this;
+}
+
 ResultWriter& ResultWriter::AddPlaced(const TensorRecord& record) {
   tensors.push_back({record, {}, true});
   return *this;
 }
 
 Message ResultWriter::Write(std::byte* base, const Block& room, uint64_t slot) const {
-  const ResultHeader header{static_cast<uint32_t>(tensors.size()), static_cast<uint32_t>(errors.size())};
-  const uint64_t table =
-      sizeof(header) + tensors.size() * sizeof(TensorRecord) + errors.size() * sizeof(ErrorRecord);
+  const ResultHeader header{static_cast<uint32_t>(tensors.size()), static_cast<uint32_t>(errors.size()),
+                            static_cast<uint32_t>(responses.size()), 0};
+  const uint64_t table = sizeof(header) + tensors.size() * sizeof(TensorRecord) +
+                         errors.size() * sizeof(ErrorRecord) + responses.size() * sizeof(ResponseRecord);
   Cursor records(base, {room.offset, table});
   Cursor data(base, {room.offset + table, room.length - table});
   records.Append(&header, sizeof(header));
@@ -95,6 +109,10 @@ Message ResultWriter::Write(std::byte* base, const Block& room, uint64_t slot) c
   for (Error error : errors) {
     error.record.offset += data.Append(error.text.data(), error.text.size());
     records.Append(&error.record, sizeof(error.record));
+  }
+  for (Response response : responses) {
+    response.record.meta_offset += data.Append(response.parameters.data(), response.parameters.size());
+    records.Append(&response.record, sizeof(response.record));
   }
   Message message{};
   message.kind = static_cast<uint32_t>(Kind::kResult);

@@ -25,11 +25,19 @@ class ResultWriter {
     std::string text;
   };
 
+  struct Response {
+    ResponseRecord record;
+    std::string parameters;
+  };
+
   ResultWriter& Add(uint32_t tensor, uint32_t request, uint32_t datatype, std::vector<int64_t> dims,
                     std::vector<std::byte> data);
   ResultWriter& AddStrings(uint32_t tensor, uint32_t request, std::vector<int64_t> dims,
                            const std::vector<std::string>& values);
   ResultWriter& AddError(uint32_t request, uint32_t code, std::string text);
+  // `parameters`: Parameter() of each, one after the other.
+  ResultWriter& AddResponse(uint32_t request, uint32_t flags, std::string parameters = {},
+                            uint32_t parameter_count = 0);
   // Names data that lies in the slot already.
   ResultWriter& AddPlaced(const TensorRecord& record);
 
@@ -38,7 +46,11 @@ class ResultWriter {
 
   std::vector<Tensor> tensors;
   std::vector<Error> errors;
+  std::vector<Response> responses;
 };
+
+// A parameter as it lies in shared memory.
+std::string PackParameter(const std::string& key, ParameterType type, const std::string& value);
 
 // A BYTES tensor as it lies in shared memory.
 std::vector<std::byte> StringTable(const std::vector<std::string>& values);

@@ -135,21 +135,26 @@ TEST_CASE("a table that does not lie in the slot") {
 }
 
 TEST_CASE("counts that the table cannot hold, or the batch cannot need") {
+  constexpr uint64_t kHeader = sizeof(ResultHeader);
+  constexpr uint64_t kTable = kHeader + 2 * sizeof(TensorRecord);
   Slot slot;
-  const auto counts = [&](uint32_t tensors, uint32_t errors, uint64_t length) {
+  const auto counts = [&](uint32_t tensors, uint32_t errors, uint64_t length, uint32_t responses = 0) {
     Message message = GoodResults().Write(slot.base(), {0, 4096});
-    const ResultHeader header{tensors, errors};
+    const ResultHeader header{tensors, errors, responses, 0};
     std::memcpy(slot.base() + message.offset, &header, sizeof(header));
     message.length = length;
     slot.ReadAt(message);
   };
-  CHECK_THROWS_AS(counts(0xffffffff, 0xffffffff, 328), ProtocolError);
-  CHECK_THROWS_AS(counts(3, 0, 328), ProtocolError);
-  CHECK_THROWS_AS(counts(2, 1, 328), ProtocolError);
-  CHECK_THROWS_AS(counts(0, 0, 328), ProtocolError);
-  CHECK_THROWS_AS(counts(7, 0, 8 + 7 * sizeof(TensorRecord)), ProtocolError);
-  CHECK_THROWS_AS(counts(0, 4, 8 + 4 * sizeof(ErrorRecord)), ProtocolError);
-  CHECK_NOTHROW(counts(0, 0, 8));
+  CHECK_THROWS_AS(counts(0xffffffff, 0xffffffff, kTable), ProtocolError);
+  CHECK_THROWS_AS(counts(3, 0, kTable), ProtocolError);
+  CHECK_THROWS_AS(counts(2, 1, kTable), ProtocolError);
+  CHECK_THROWS_AS(counts(0, 0, kTable), ProtocolError);
+  CHECK_THROWS_AS(counts(7, 0, kHeader + 7 * sizeof(TensorRecord)), ProtocolError);
+  CHECK_THROWS_AS(counts(0, 4, kHeader + 4 * sizeof(ErrorRecord)), ProtocolError);
+  CHECK_THROWS_AS(counts(2, 0, kTable, 1), ProtocolError);
+  CHECK_THROWS_AS(counts(0, 0, kHeader, 0xffffffff), ProtocolError);
+  CHECK_THROWS_AS(counts(0, 0, kHeader + 3 * sizeof(ResponseRecord), 3), ProtocolError);
+  CHECK_NOTHROW(counts(0, 0, kHeader));
 }
 
 TEST_CASE("every lie of a tensor record is found") {

@@ -22,8 +22,8 @@ namespace pytriton::testing {
 // A loaded model with one INT32 input X and one INT32 output Y of a row of any length, and instances of it.
 class Serving {
  public:
-  explicit Serving(uint64_t memory_limit = 1 << 20, bool batching = true)
-      : model_("m", 1, MakeBinding(directory_ / "s", memory_limit, batching)) {}
+  explicit Serving(uint64_t memory_limit = 1 << 20, bool batching = true, bool decoupled = false)
+      : model_("m", 1, MakeBinding(directory_ / "s", memory_limit, batching, decoupled)) {}
 
   FakeWorker AttachWorker(uint32_t capacity = 1) {
     FakeWorker worker = FakeWorker::Attached(model_.binding().socket_path, capacity);
@@ -71,12 +71,13 @@ class Serving {
   }
 
  private:
-  static Binding MakeBinding(const std::string& path, uint64_t memory_limit, bool batching) {
+  static Binding MakeBinding(const std::string& path, uint64_t memory_limit, bool batching, bool decoupled) {
     Binding binding;
     binding.socket_path = path;
     binding.memory_limit = memory_limit;
     binding.workers = 0;
     binding.batching = batching;
+    binding.decoupled = decoupled;
     binding.inputs = {{"X", TRITONSERVER_TYPE_INT32, 1}};
     binding.outputs = {{"Y", TRITONSERVER_TYPE_INT32, 1}};
     return binding;

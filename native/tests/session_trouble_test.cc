@@ -245,7 +245,7 @@ TEST_CASE("many batches, workers that come and go, and no batch is lost or answe
           Permit permit = session->Acquire(claim);
           const std::shared_ptr<Link> link = permit.link();
           const Link::Reservation reservation = link->Reserve(4096);
-          const BlockHeader header{0, 0, 0, 0, 0, reservation.block.offset + 64, 4000, {0, 0}};
+          const BlockHeader header{0, 0, 0, 0, 0, reservation.block.offset + 64, 4000, 0, 0};
           std::memcpy(reservation.base + reservation.block.offset, &header, sizeof(header));
           const auto lines = std::make_shared<Lines>();
           std::unique_ptr<Task> task = std::make_unique<testing::RecordingTask>(lines);

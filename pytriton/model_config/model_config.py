@@ -20,6 +20,10 @@ class ModelConfig:
         batcher: How requests are gathered into batches; None sends each request off alone.
         response_cache: Whether equal requests are answered from the server's cache.
         decoupled: Whether a request may have any number of responses (streaming).
+        batches_in_flight: Batches that a worker takes at a time; by default 1, or 64 of a decoupled model.
+            More than one is of use to coroutines and generators, which then run side by side.
+        cancel_coroutines: Whether a coroutine is cancelled when nobody wants its result any more. Generators
+            are closed in any case.
         model_warmup: Requests to send to the model before it counts as ready.
     """
 
@@ -29,3 +33,5 @@ class ModelConfig:
     response_cache: bool = False
     decoupled: bool = False
     model_warmup: list[ModelWarmup] | None = None
+    batches_in_flight: int | None = None
+    cancel_coroutines: bool = False

@@ -182,6 +182,7 @@ def binding_text(model: TritonModelConfig, socket_path: Path, workers: int) -> s
         f"attach-timeout-ms {int(ATTACH_TIMEOUT_S * 1000)}",
         f"memory-limit {MEMORY_LIMIT_BYTES}",
         f"batching {int(model.batching)}",
+        f"decoupled {int(model.decoupled)}",
         *_tensor_lines("input", model.inputs or ()),
         *_tensor_lines("output", model.outputs or ()),
     ]

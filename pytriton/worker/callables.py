@@ -18,7 +18,7 @@ from pytriton.request import RequestBatch
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Caller"]
+__all__ = ["Caller", "only", "only_async"]
 
 _NOTHING: Final = object()
 
@@ -37,9 +37,21 @@ class Caller:
         """The one result of a batch."""
         return self._only(self._function(batch if self._whole else list(batch)))
 
+    def begin(self, batch: RequestBatch) -> Any:
+        """What the function returns at first: a result, or something that gives some."""
+        return self._function(batch if self._whole else list(batch))
+
     def finish(self, batch: RequestBatch, outputs: Any) -> Any:
         """The one result of a batch, out of what `direct` returned for its inputs."""
         return self._only(finish_batch(batch, outputs))
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of coroutines, which stays: clients and sessions that they keep belong to it."""
+        if self._loop is None:
+            import asyncio  # a third of the time that importing the workers takes
+
+            self._loop = asyncio.new_event_loop()
+        return self._loop
 
     def close(self) -> None:
         """End what coroutines have left behind."""
@@ -56,20 +68,15 @@ class Caller:
         if isinstance(result, (BatchResult, list)):
             return result
         if isinstance(result, Generator):
-            return _only(result)
+            return only(result)
         if isinstance(result, AsyncGenerator):
-            return self._run(_only_async(result))
+            return self._run(only_async(result))
         if isinstance(result, Awaitable):
             return self._run(result)
         return result
 
     def _run(self, awaitable: Awaitable[Any]) -> Any:
-        # The loop stays from batch to batch: clients and sessions that coroutines keep belong to it.
-        if self._loop is None:
-            import asyncio  # a third of the time that importing the workers takes
-
-            self._loop = asyncio.new_event_loop()
-        value, error = self._loop.run_until_complete(_outcome(awaitable))
+        value, error = self.event_loop().run_until_complete(_outcome(awaitable))
         if error is not None:
             try:
                 raise error
@@ -95,7 +102,8 @@ async def _cancel_tasks() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _only(steps: Generator[Any, Any, Any]) -> Any:
+def only(steps: Generator[Any, Any, Any]) -> Any:
+    """The one thing that a generator yields."""
     with closing(steps):
         result = next(steps, _NOTHING)
         if result is _NOTHING:
@@ -105,7 +113,8 @@ def _only(steps: Generator[Any, Any, Any]) -> Any:
     return result
 
 
-async def _only_async(steps: AsyncGenerator[Any, Any]) -> Any:
+async def only_async(steps: AsyncGenerator[Any, Any]) -> Any:
+    """The one thing that an async generator yields."""
     async with aclosing(steps):
         result = await anext(steps, _NOTHING)
         if result is _NOTHING:

@@ -16,7 +16,16 @@ from pytriton.worker import layout
 from pytriton.worker.layout import MESSAGE
 from pytriton.worker.memory import Leases, Segment
 
-__all__ = ["Block", "Channel", "ChannelClosed", "Execute", "MemoryRefused", "ProtocolError", "shut"]
+__all__ = [
+    "Block",
+    "Cancelled",
+    "Channel",
+    "ChannelClosed",
+    "Execute",
+    "MemoryRefused",
+    "ProtocolError",
+    "shut",
+]
 
 
 class ChannelClosed(ConnectionError):
@@ -51,6 +60,12 @@ class Execute(NamedTuple):
     length: int
 
 
+class Cancelled(NamedTuple):
+    """Requests of a slot were cancelled; which ones, their records say."""
+
+    slot: int
+
+
 _Message: TypeAlias = "tuple[Any, ...]"
 
 
@@ -62,35 +77,63 @@ class Channel:
         self.leases = Leases(functools.partial(_send_release, connection))
         self._socket = connection
         self._buffer = bytearray(MESSAGE.size)
-        self._waiting: deque[Execute] = deque()
+        self._waiting: deque[Execute | Cancelled] = deque()
 
     @property
     def bytes_copied(self) -> int:
         """Tensor bytes that Python code has copied out of and into shared memory."""
         return self.segment.bytes_copied
 
+    def fileno(self) -> int:
+        """Descriptor that is readable when there is something to receive."""
+        return self._socket.fileno()
+
     def receive(self) -> Execute:
-        """Wait for the next batch."""
+        """Wait for the next batch, of a worker that does one at a time."""
+        while True:
+            if self._waiting:
+                event = self._waiting.popleft()
+                if isinstance(event, Execute):
+                    return event
+                continue
+            kind, _, slot, offset, length, _, _ = self._receive()
+            if kind == layout.EXECUTE:
+                return Execute(slot, offset, length)
+            if kind != layout.CANCELLED:
+                raise _unexpected(kind, "a batch")
+
+    def next_event(self, *, wait: bool) -> Execute | Cancelled | None:
+        """What there is to know next; None if that is nothing yet, and nobody waits for it."""
         if self._waiting:
             return self._waiting.popleft()
-        kind, _, slot, offset, length, _, _ = self._receive()
-        if kind != layout.EXECUTE:
-            raise _unexpected(kind, "a batch")
-        return Execute(slot, offset, length)
+        try:
+            kind, _, slot, offset, length, _, _ = self._receive(0 if wait else socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        if kind == layout.EXECUTE:
+            return Execute(slot, offset, length)
+        if kind == layout.CANCELLED:
+            return Cancelled(slot)
+        raise _unexpected(kind, "a batch")
 
     def reserve(self, slot: int, length: int) -> Block:
         """Ask for one more block for the results of a slot."""
         _send(self._socket, MESSAGE.pack(layout.RESERVE, 0, slot, 0, length, 0, 0))
-        while True:
-            kind, _, answered, offset, granted, _, _ = self._receive()
-            if kind == layout.EXECUTE:
-                self._waiting.append(Execute(answered, offset, granted))
-            elif kind == layout.RESERVED and answered == slot:
-                return Block(offset, granted)
-            elif kind == layout.REFUSED and answered == slot:
-                raise MemoryRefused(length, granted)
-            else:
-                raise _unexpected(kind, "memory")
+        kind, offset, granted = self._answer(slot, (layout.RESERVED, layout.REFUSED), "memory")
+        if kind == layout.REFUSED:
+            raise MemoryRefused(length, granted)
+        return Block(offset, granted)
+
+    def sync(self, slot: int) -> None:
+        """Wait until the server has dealt with all results of a slot."""
+        _send(self._socket, MESSAGE.pack(layout.SYNC, 0, slot, 0, 0, 0, 0))
+        self._answer(slot, (layout.SYNCED,), "an acknowledgement")
+
+    def send_step(self, slot: int, table: Block, begin_ns: int, end_ns: int) -> None:
+        """Send a result that is not the final one."""
+        _send(
+            self._socket, MESSAGE.pack(layout.RESULT, 0, slot, table.offset, table.length, begin_ns, end_ns)
+        )
 
     def send_result(
         self, slot: int, table: Block, begin_ns: int, end_ns: int, kept: Array | None = None
@@ -117,9 +160,23 @@ class Channel:
         self.leases.forget()
         shut(self._socket)
 
-    def _receive(self) -> _Message:
+    def _answer(self, slot: int, kinds: tuple[int, ...], what: str) -> tuple[int, int, int]:
+        while True:
+            kind, _, answered, offset, length, _, _ = self._receive()
+            if kind == layout.EXECUTE:
+                self._waiting.append(Execute(answered, offset, length))
+            elif kind == layout.CANCELLED:
+                self._waiting.append(Cancelled(answered))
+            elif kind in kinds and answered == slot:
+                return kind, offset, length
+            else:
+                raise _unexpected(kind, what)
+
+    def _receive(self, flags: int = 0) -> _Message:
         try:
-            size = self._socket.recv_into(self._buffer)
+            size = self._socket.recv_into(self._buffer, 0, flags)
+        except BlockingIOError:
+            raise
         except OSError as error:
             if error.errno == errno.EBADF:  # the function has closed it; the number will be another file's
                 self._socket.detach()

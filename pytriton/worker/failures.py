@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exceptions of the user's function as text for the client and the log."""
+"""Exceptions of the user's function as codes and text for the client and the log."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ import traceback
 from types import TracebackType
 from typing import Final
 
-__all__ = ["describe", "encode_text"]
+from pytriton.exceptions import ErrorCode, PyTritonInferenceError
+
+__all__ = ["clear_frames", "code_and_text", "describe", "encode_text"]
 
 _PACKAGE: Final = "pytriton."
 _TEXT_SIZE: Final = 16 * 1024
 _HEAD_SIZE: Final = 4 * 1024
 _CUT: Final = b"\n... cut ...\n"
+
+
+def code_and_text(error: BaseException) -> tuple[ErrorCode, str]:
+    """What the client is told: the function's own words if it chose them, else the traceback."""
+    if isinstance(error, PyTritonInferenceError):
+        clear_frames(error)
+        return error.code or ErrorCode.INTERNAL, error.message
+    return ErrorCode.INTERNAL, describe(error)
 
 
 def describe(error: BaseException) -> str:
@@ -21,7 +31,7 @@ def describe(error: BaseException) -> str:
     Frames hold the arrays of the batch, and are kept by whatever cycle the function made of its exceptions.
     """
     text = "".join(traceback.format_exception(type(error), error, _skip_own(error.__traceback__)))
-    _clear_frames(error)
+    clear_frames(error)
     return text.rstrip()
 
 
@@ -43,7 +53,8 @@ def _skip_own(frames: TracebackType | None) -> TracebackType | None:
     return frames
 
 
-def _clear_frames(error: BaseException) -> None:
+def clear_frames(error: BaseException) -> None:
+    """Let the frames that an exception came through go of their variables."""
     seen: set[int] = set()
     chain: list[BaseException | None] = [error]
     while chain:

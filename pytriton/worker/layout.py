@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 __all__ = [
     "ALL_REQUESTS",
     "BLOCK_HEADER",
+    "CANCELLED",
     "ERROR_RECORD",
     "EXECUTE",
     "FINAL",
@@ -28,12 +29,18 @@ __all__ = [
     "REJECT",
     "RELEASE",
     "RELEASED",
+    "REQUEST_CANCELLED",
     "REQUEST_RECORD",
     "RESERVE",
     "RESERVED",
+    "RESPONSE_LAST",
+    "RESPONSE_NONE",
+    "RESPONSE_RECORD",
     "RESULT",
     "RESULT_HEADER",
     "STRUCTURES",
+    "SYNC",
+    "SYNCED",
     "TENSOR_ALIGNMENT",
     "TENSOR_RECORD",
     "TENSOR_RECORD_OF_RANK",
@@ -55,12 +62,20 @@ REJECT: Final = 2
 EXECUTE: Final = 3
 RESERVED: Final = 4
 REFUSED: Final = 5
+SYNCED: Final = 6
+CANCELLED: Final = 7
 RESULT: Final = 16
 RESERVE: Final = 17
 RELEASE: Final = 18
+SYNC: Final = 19
 
 FINAL: Final = 1
 RELEASED: Final = 2
+
+REQUEST_CANCELLED: Final = 1
+
+RESPONSE_NONE: Final = 1
+RESPONSE_LAST: Final = 2
 
 PARAMETER_STRING: Final = 0
 PARAMETER_INT: Final = 1
@@ -129,7 +144,8 @@ BLOCK_HEADER: Final = Structure(
     Field("inputs_offset", "Q"),
     Field("free_offset", "Q"),
     Field("free_length", "Q"),
-    Field("reserved", "Q", 2),
+    Field("received_ns", "Q"),
+    Field("results_taken", "Q"),
 )
 REQUEST_RECORD: Final = Structure(
     "RequestRecord",
@@ -155,13 +171,27 @@ TENSOR_RECORD: Final = Structure(
     Field("length", "Q"),
     Field("dims", "q", MAX_RANK),
 )
-RESULT_HEADER: Final = Structure("ResultHeader", Field("tensor_count", "I"), Field("error_count", "I"))
+RESULT_HEADER: Final = Structure(
+    "ResultHeader",
+    Field("tensor_count", "I"),
+    Field("error_count", "I"),
+    Field("response_count", "I"),
+    Field("reserved", "I"),
+)
 ERROR_RECORD: Final = Structure(
     "ErrorRecord",
     Field("request", "I"),
     Field("code", "I"),
     Field("offset", "Q"),
     Field("length", "Q"),
+)
+RESPONSE_RECORD: Final = Structure(
+    "ResponseRecord",
+    Field("request", "I"),
+    Field("flags", "I"),
+    Field("meta_offset", "Q"),
+    Field("meta_length", "I"),
+    Field("parameter_count", "I"),
 )
 
 STRUCTURES: Final = (
@@ -172,6 +202,7 @@ STRUCTURES: Final = (
     TENSOR_RECORD,
     RESULT_HEADER,
     ERROR_RECORD,
+    RESPONSE_RECORD,
 )
 
 # A TensorRecord without the dimensions that it does not use, to write it without making up any.

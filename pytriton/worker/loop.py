@@ -13,15 +13,16 @@ from time import monotonic_ns
 from typing import Any, NamedTuple
 
 from pytriton.batching.triton_context import serve_model
-from pytriton.exceptions import ErrorCode, PyTritonUnrecoverableError
+from pytriton.exceptions import PyTritonUnrecoverableError
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.request import Array
 from pytriton.worker.arena import Arena
 from pytriton.worker.callables import Caller
 from pytriton.worker.channel import Block, Channel, ChannelClosed, Execute, ProtocolError
 from pytriton.worker.connector import Connector
-from pytriton.worker.failures import describe
+from pytriton.worker.failures import code_and_text, describe
 from pytriton.worker.results import ResultWriter
+from pytriton.worker.streams import StreamServer
 from pytriton.worker.views import BlockReader
 
 __all__ = ["Worker", "WorkerSpec"]
@@ -36,6 +37,13 @@ class WorkerSpec:
     model: TritonModelConfig
     socket_path: str
     strict: bool = False
+    batches_in_flight: int = 1
+    cancel_coroutines: bool = False
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether the worker has nothing else to do while the function runs."""
+        return self.batches_in_flight == 1 and not self.model.decoupled and not self.cancel_coroutines
 
 
 class _Answer(NamedTuple):
@@ -57,10 +65,11 @@ class Worker:
         index: int,
         on_failure: Callable[[BaseException], object],
     ) -> None:
+        self._spec = spec
         self._model = spec.model
         self._function = function
         self._on_failure = on_failure
-        self._connector = Connector(spec.socket_path)
+        self._connector = Connector(spec.socket_path, capacity=spec.batches_in_flight)
         self._reader = BlockReader(spec.model)
         self._writer = ResultWriter(spec.model, strict=spec.strict)
         self._channel: Channel | None = None
@@ -98,7 +107,10 @@ class Worker:
     def _serve(self, channel: Channel, caller: Caller) -> None:
         self._channel = channel
         served = 0
+        streams = self._streams(channel, caller)
         try:
+            if streams is not None:
+                streams.serve()
             while True:
                 self._execute(channel, channel.receive(), caller)
                 served += 1
@@ -112,8 +124,20 @@ class Worker:
             channel.close()
             self._copied_before, self._channel = self.bytes_copied, None
             self._end_forked_child()
-        if not served:
+        if not served and (streams is None or not streams.served):
             self._connector.pause()
+
+    def _streams(self, channel: Channel, caller: Caller) -> StreamServer | None:
+        if self._spec.one_at_a_time:
+            return None
+        return StreamServer(
+            channel,
+            caller,
+            self._reader,
+            self._writer,
+            decoupled=self._model.decoupled,
+            cancel_coroutines=self._spec.cancel_coroutines,
+        )
 
     def _end_forked_child(self) -> None:
         # It would go on as one more worker; and a proper end may hang in libraries that miss their threads.
@@ -160,7 +184,7 @@ class Worker:
         except BaseException as error:
             end_ns = monotonic_ns()
             arena = Arena(channel, slot, Block(offset, length), Block(free, free_length))
-            table = self._writer.fail(arena, ErrorCode.INTERNAL, describe(error))
+            table = self._writer.fail(arena, *code_and_text(error))
             if isinstance(error, PyTritonUnrecoverableError):
                 last_error = error
         # The function may keep the exception, and that this frame.

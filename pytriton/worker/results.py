@@ -15,22 +15,28 @@ from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.request import Request, RequestBatch, Response
 from pytriton.worker.arena import Arena, align
 from pytriton.worker.channel import Block, MemoryRefused
-from pytriton.worker.failures import encode_text
+from pytriton.worker.failures import code_and_text, encode_text
 from pytriton.worker.layout import (
     ALL_REQUESTS,
     ERROR_RECORD,
     MAX_RANK,
+    RESPONSE_LAST,
+    RESPONSE_NONE,
+    RESPONSE_RECORD,
     RESULT_HEADER,
     TENSOR_RECORD,
     TENSOR_RECORD_OF_RANK,
 )
 from pytriton.worker.memory import Segment
 from pytriton.worker.outputs import Content, Output, declared_outputs
+from pytriton.worker.parameters import encode_parameters
 
-__all__ = ["ResultWriter"]
+__all__ = ["ResultWriter", "Step"]
 
 LOGGER = logging.getLogger(__name__)
 
+# No request of a batch gets anything more.
+_ALL: Final = frozenset((ALL_REQUESTS,))
 # Below, copying costs less than finding out that it is not needed.
 _IN_PLACE_SIZE: Final = 64 * 1024
 
@@ -41,6 +47,46 @@ class _Failure(NamedTuple):
     request: int
     code: ErrorCode
     text: str
+
+
+class _Note(NamedTuple):
+    """What there is to say of the response of a request besides its outputs."""
+
+    request: int
+    flags: int
+    parameters: bytes = b""
+    parameter_count: int = 0
+
+
+class Step(NamedTuple):
+    """A result that was placed, and the requests that get nothing after it."""
+
+    table: Block
+    ended: frozenset[int]
+
+
+class _Plan:
+    """What a result comes to, before anything is placed."""
+
+    def __init__(self) -> None:
+        self.items: list[_Item] = []
+        self.failures: list[_Failure] = []
+        self.notes: list[_Note] = []
+
+    @property
+    def table_size(self) -> int:
+        records = RESULT_HEADER.size + TENSOR_RECORD.size * len(self.items)
+        return records + ERROR_RECORD.size * len(self.failures) + RESPONSE_RECORD.size * len(self.notes)
+
+    @property
+    def data_size(self) -> int:
+        data = sum(align(item.content.size) for item in self.items if item.offset is None)
+        return data + sum(len(note.parameters) for note in self.notes)
+
+    @property
+    def ended(self) -> frozenset[int]:
+        last = (note.request for note in self.notes if note.flags & RESPONSE_LAST)
+        return frozenset((*last, *(failure.request for failure in self.failures)))
 
 
 class _Item(NamedTuple):
@@ -60,6 +106,7 @@ class ResultWriter:
         self._model = model.model_name
         self._outputs = declared_outputs(model, strict=strict)
         self._strict = strict
+        self._decoupled = model.decoupled
         self._whole_table = align(RESULT_HEADER.size + TENSOR_RECORD.size * len(self._outputs))
 
     def write_small(
@@ -102,41 +149,76 @@ class ResultWriter:
             data += align(size)
             copied += size
             count += 1
-        RESULT_HEADER.pack_into(memory, start, count, 0)
+        RESULT_HEADER.pack_into(memory, start, count, 0, 0, 0)
         segment.bytes_copied += copied
         return Block(start, record - start)
 
     def write(self, arena: Arena, batch: RequestBatch, result: Any) -> Block:
         """Place a result, or an error for every request whose part of it is wrong."""
-        failures: list[_Failure] = []
+        return self.write_step(arena, batch, result).table
+
+    def write_step(self, arena: Arena, batch: RequestBatch, result: Any) -> Step:
+        """Place one of any number of results."""
         try:
-            items = self._plan(arena, batch, result, failures)
-            table = RESULT_HEADER.size + TENSOR_RECORD.size * len(items) + ERROR_RECORD.size * len(failures)
-            data = sum(align(item.content.size) for item in items if item.offset is None)
-            start = arena.take(align(table) + data)
+            plan = self._plan(arena, batch, result)
+            table = align(plan.table_size)
+            start = arena.take(table + plan.data_size)
         except ValueError as error:
-            return self.fail(arena, ErrorCode.INTERNAL, str(error))
+            return Step(self.fail(arena, ErrorCode.INTERNAL, str(error)), _ALL)
         except MemoryRefused as refusal:
-            return self._refuse(arena, refusal)
-        records_end = self._place(arena, items, start, start + align(table), failures)
-        return self._finish(arena, start, records_end, failures)
+            return Step(self._refuse(arena, refusal), _ALL)
+        record, data = self._place(arena, plan, start, start + table)
+        return Step(self._finish(arena, plan, start, record, data), plan.ended)
 
     def fail(self, arena: Arena, code: ErrorCode, text: str) -> Block:
         """Place an error for all requests."""
-        start = arena.take(RESULT_HEADER.size + ERROR_RECORD.size)
-        return self._finish(arena, start, start + RESULT_HEADER.size, [_Failure(ALL_REQUESTS, code, text)])
+        plan = _Plan()
+        plan.failures.append(_Failure(ALL_REQUESTS, code, text))
+        start = arena.take(plan.table_size)
+        return self._finish(arena, plan, start, start + RESULT_HEADER.size, start)
 
-    def _plan(self, arena: Arena, batch: RequestBatch, result: Any, failures: list[_Failure]) -> list[_Item]:
+    def _plan(self, arena: Arena, batch: RequestBatch, result: Any) -> _Plan:
+        plan = _Plan()
         if isinstance(result, BatchResult) and result.untouched:
-            return list(self._items(arena, batch, ALL_REQUESTS, batch.total_rows, result.outputs))
+            plan.items.extend(self._items(arena, batch, ALL_REQUESTS, batch.total_rows, result.outputs))
+            return plan
         self._check_responses(batch, result)
-        items: list[_Item] = []
         for index, (rows, response) in enumerate(zip(batch.rows, result, strict=True)):
             try:
-                items.extend(self._items(arena, batch, index, rows, self._arrays(response)))
+                self._plan_response(plan, arena, batch, index, rows, response)
             except ValueError as error:
-                failures.append(_Failure(index, ErrorCode.INTERNAL, str(error)))
-        return items
+                plan.failures.append(_Failure(index, ErrorCode.INTERNAL, str(error)))
+        return plan
+
+    def _plan_response(
+        self, plan: _Plan, arena: Arena, batch: RequestBatch, index: int, rows: int, response: Any
+    ) -> None:
+        if isinstance(response, Exception):
+            plan.failures.append(_Failure(index, *code_and_text(response)))
+        elif response is None and self._decoupled:
+            plan.notes.append(_Note(index, RESPONSE_NONE))
+        else:
+            note = self._note(index, response) if isinstance(response, Response) else None
+            plan.items.extend(self._items(arena, batch, index, rows, self._arrays(response)))
+            if note is not None:
+                plan.notes.append(note)
+
+    def _note(self, index: int, response: Response) -> _Note | None:
+        parameters = response.parameters or {}
+        if response.final and not self._decoupled:
+            raise ValueError(
+                f'model "{self._model}": the function returned a final response; '
+                "bind the model with ModelConfig(decoupled=True), or leave it out."
+            )
+        if not response.final and not parameters:
+            return None
+        flags = RESPONSE_LAST if response.final else 0
+        if not parameters and not response.data:
+            flags |= RESPONSE_NONE
+        try:
+            return _Note(index, flags, encode_parameters(parameters), len(parameters))
+        except ValueError as error:
+            raise ValueError(f'model "{self._model}": {error}.') from None
 
     def _items(
         self, arena: Arena, batch: RequestBatch, request: int, rows: int, arrays: dict[str, Any]
@@ -155,19 +237,18 @@ class ResultWriter:
                     offset = arena.find(array)
             yield _Item(request, output, array.shape, output.content(array), offset)
 
-    def _place(
-        self, arena: Arena, items: list[_Item], start: int, data: int, failures: list[_Failure]
-    ) -> int:
+    def _place(self, arena: Arena, plan: _Plan, start: int, data: int) -> tuple[int, int]:
+        """Place tensors; where the next record goes, and the next data."""
         segment = arena.segment
         record = start + RESULT_HEADER.size
-        for request, output, shape, content, offset in items:
+        for request, output, shape, content, offset in plan.items:
             if offset is None:
                 offset = data
                 data += align(content.size)
                 try:
                     content.write(segment, offset)
                 except ValueError as error:
-                    failures.append(_Failure(request, ErrorCode.INTERNAL, str(error)))
+                    plan.failures.append(_Failure(request, ErrorCode.INTERNAL, str(error)))
                     continue
             rank = len(shape)
             TENSOR_RECORD_OF_RANK[rank].pack_into(
@@ -182,17 +263,22 @@ class ResultWriter:
                 *shape,
             )
             record += TENSOR_RECORD.size
-        return record
+        return record, data
 
-    def _finish(self, arena: Arena, start: int, records_end: int, failures: list[_Failure]) -> Block:
+    def _finish(self, arena: Arena, plan: _Plan, start: int, record: int, data: int) -> Block:
         memory = arena.segment.memory
-        tensor_count = (records_end - start - RESULT_HEADER.size) // TENSOR_RECORD.size
+        tensor_count = (record - start - RESULT_HEADER.size) // TENSOR_RECORD.size
+        failures = _first_of_each_request(plan.failures)
         if failures:
-            failures = _first_of_each_request(failures)
             self._log(failures)
-            records_end = self._write_failures(arena, records_end, failures)
-        RESULT_HEADER.pack_into(memory, start, tensor_count, len(failures))
-        return Block(start, records_end - start)
+            record = self._write_failures(arena, record, failures)
+        for request, flags, parameters, parameter_count in plan.notes:
+            memory[data : data + len(parameters)] = parameters
+            RESPONSE_RECORD.pack_into(memory, record, request, flags, data, len(parameters), parameter_count)
+            data += len(parameters)
+            record += RESPONSE_RECORD.size
+        RESULT_HEADER.pack_into(memory, start, tensor_count, len(failures), len(plan.notes), 0)
+        return Block(start, record - start)
 
     def _write_failures(self, arena: Arena, record: int, failures: list[_Failure]) -> int:
         memory = arena.segment.memory

@@ -21,6 +21,8 @@ __all__ = ["BlockReader", "element_dtype"]
 
 _BYTES: Final = dtypes.BYTES.number
 _ROWS: Final = np.dtype(np.uint64)
+_FLAGS: Final = Struct("=I")
+_FLAGS_OFFSET: Final = REQUEST_RECORD.offset("flags")
 _PARAMETER_VALUES: Final = {
     layout.PARAMETER_INT: Struct("=q"),
     layout.PARAMETER_BOOL: Struct("=?"),
@@ -105,6 +107,12 @@ class _Records:
         (_, _, _, meta, length, _, _, _, _, trace_length, _) = fields
         end = meta - self._base + length
         return str(self._block[end - trace_length : end], errors="replace")
+
+    def is_cancelled(self, index: int) -> bool:
+        """Whether the server has marked a request, which it does at any time."""
+        offset = self._offset + index * REQUEST_RECORD.size + _FLAGS_OFFSET
+        flags: int = _FLAGS.unpack_from(self._block, offset)[0]
+        return flags & layout.REQUEST_CANCELLED != 0
 
     def _meta(self, index: int) -> tuple[int, int, int, int]:
         fields = REQUEST_RECORD.unpack_from(self._block, self._offset + index * REQUEST_RECORD.size)

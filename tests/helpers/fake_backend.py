@@ -60,6 +60,8 @@ class Answer:
     places: dict[tuple[int, int], int]
     released: bool
     message: Message
+    responses: dict[int, tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    """Flags and parameters by request, of those of which there is something to say."""
 
     def output(self, index: int = 0, request: int = layout.ALL_REQUESTS) -> Array:
         """One output; an error of the worker fails the test."""
@@ -123,6 +125,8 @@ class Link:
         self._outputs = 0
         self.released: list[int] = []
         self.reserved: list[int] = []
+        self.synced: list[int] = []
+        self.blocks: dict[int, int] = {}
         socket.send_fds(connection, [self._message(layout.WELCOME, length=size)], [descriptor])
         os.close(descriptor)
 
@@ -178,16 +182,30 @@ class Link:
         self._next = _align(cursor + free)
         slot = self._slots
         self._slots += 1
+        self.blocks[slot] = base
         self.socket.send(self._message(layout.EXECUTE, slot, base, self._next - base))
         return slot
 
     def answer(self) -> Answer:
-        """The next result; reservations and releases before it are dealt with."""
+        """The next result; reservations, releases and questions before it are dealt with."""
         while True:
             message = self.receive()
             if message.kind == layout.RESULT:
                 return self._decode(message)
             self._serve(message)
+
+    def take(self, slot: int, results: int) -> None:
+        """Let the worker see that so many of its results have been dealt with."""
+        offset = self.blocks[slot] + layout.BLOCK_HEADER.offset("results_taken")
+        struct.pack_into("=Q", self.memory, offset, results)
+
+    def cancel(self, slot: int, *requests: int) -> None:
+        """Mark requests as cancelled, and say so."""
+        for request in requests:
+            record = self.blocks[slot] + layout.BLOCK_HEADER.size + request * layout.REQUEST_RECORD.size
+            offset = record + layout.REQUEST_RECORD.offset("flags")
+            struct.pack_into("=I", self.memory, offset, layout.REQUEST_CANCELLED)
+        self.send(layout.CANCELLED, slot)
 
     def wait_for_release(self) -> int:
         """The slot of the next release."""
@@ -222,7 +240,10 @@ class Link:
         self.socket.close()
 
     def _serve(self, message: Message) -> None:
-        if message.kind == layout.RELEASE:
+        if message.kind == layout.SYNC:
+            self.synced.append(message.slot)
+            self.send(layout.SYNCED, message.slot)
+        elif message.kind == layout.RELEASE:
             self.released.append(message.slot)
         elif message.kind == layout.RESERVE:
             self.reserved.append(message.length)
@@ -235,9 +256,12 @@ class Link:
             raise AssertionError(message)
 
     def _decode(self, message: Message) -> Answer:
-        assert message.flags & layout.FINAL
         assert message.begin_ns <= message.end_ns
-        tensor_count, error_count = layout.RESULT_HEADER.unpack_from(self.memory, message.offset)
+        if message.length == 0:
+            assert message.flags & layout.FINAL
+            return Answer({}, {}, {}, bool(message.flags & layout.RELEASED), message)
+        header = layout.RESULT_HEADER.unpack_from(self.memory, message.offset)
+        tensor_count, error_count, response_count, _ = header
         cursor = message.offset + layout.RESULT_HEADER.size
         tensors, places, errors = {}, {}, {}
         for _ in range(tensor_count):
@@ -253,9 +277,29 @@ class Link:
             assert request not in errors
             errors[request] = (code, self.memory[offset : offset + length].decode())
             cursor += layout.ERROR_RECORD.size
+        responses = {}
+        for _ in range(response_count):
+            request, flags, offset, length, count = layout.RESPONSE_RECORD.unpack_from(self.memory, cursor)
+            assert request not in responses
+            responses[request] = (flags, self._parameters(offset, length, count))
+            cursor += layout.RESPONSE_RECORD.size
         assert cursor == message.offset + message.length
         released = bool(message.flags & layout.RELEASED)
-        return Answer(tensors, errors, places, released, message)
+        return Answer(tensors, errors, places, released, message, responses)
+
+    def _parameters(self, offset: int, length: int, count: int) -> dict[str, Any]:
+        end, parameters = offset + length, {}
+        for _ in range(count):
+            key_length, kind, value_length = layout.PARAMETER_HEADER.unpack_from(self.memory, offset)
+            offset += layout.PARAMETER_HEADER.size
+            key = self.memory[offset : offset + key_length].decode()
+            offset += key_length
+            value = self.memory[offset : offset + value_length]
+            offset += value_length
+            plain = {layout.PARAMETER_INT: "=q", layout.PARAMETER_BOOL: "=?", layout.PARAMETER_DOUBLE: "=d"}
+            parameters[key] = struct.unpack(plain[kind], value)[0] if kind in plain else value.decode()
+        assert offset == end
+        return parameters
 
     def _tensor(self, datatype: int, shape: tuple[int, ...], offset: int, length: int) -> Array:
         data = self.memory[offset : offset + length]

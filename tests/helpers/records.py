@@ -23,6 +23,9 @@ class Records:
     def parameters(self, index: int) -> dict[str, ParameterValue]:
         return {}
 
+    def is_cancelled(self, index: int) -> bool:
+        return False
+
     def requested_output_names(self, index: int) -> list[str]:
         return []
 

@@ -23,10 +23,15 @@ FLOAT = Tensor((-1,), np.float32)
 
 
 def describe_model(
-    inputs: Sequence[Tensor] = (FLOAT,), outputs: Sequence[Tensor] = (FLOAT,), *, batching: bool = True
+    inputs: Sequence[Tensor] = (FLOAT,),
+    outputs: Sequence[Tensor] = (FLOAT,),
+    *,
+    batching: bool = True,
+    decoupled: bool = False,
 ) -> TritonModelConfig:
     """A model named "m" with tensors INPUT_1, ... and OUTPUT_1, ... unless they have names."""
-    return TritonModelConfig.create("m", inputs, outputs, ModelConfig(batching=batching, max_batch_size=128))
+    config = ModelConfig(batching=batching, max_batch_size=128, decoupled=decoupled)
+    return TritonModelConfig.create("m", inputs, outputs, config)
 
 
 @contextmanager
@@ -81,14 +86,18 @@ def serving(
     *,
     batching: bool = True,
     strict: bool = False,
+    decoupled: bool = False,
+    batches_in_flight: int = 1,
+    cancel_coroutines: bool = False,
     on_failure: Callable[[BaseException], object] | None = None,
     **backend_options: Any,
 ) -> Iterator[Served]:
     """Serve a function by one worker; its thread must end in time."""
-    model = describe_model(inputs, outputs, batching=batching)
+    model = describe_model(inputs, outputs, batching=batching, decoupled=decoupled)
     with tempfile.TemporaryDirectory() as directory:
         backend = FakeBackend(Path(directory, "s"), **backend_options)
-        workers = ThreadWorkers(WorkerSpec(model, str(backend.path), strict), [function], on_failure)
+        spec = WorkerSpec(model, str(backend.path), strict, batches_in_flight, cancel_coroutines)
+        workers = ThreadWorkers(spec, [function], on_failure)
         workers.start()
         try:
             yield Served(model, backend, workers)

@@ -30,6 +30,9 @@ class Records:
     def trace_context(self, index: int) -> str:
         return ""
 
+    def is_cancelled(self, index: int) -> bool:
+        return False
+
 
 class Model:
     def __call__(self, requests: Any) -> Any:

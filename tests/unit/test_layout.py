@@ -11,8 +11,9 @@ SIZES = {
     "BlockHeader": 64,
     "RequestRecord": 64,
     "TensorRecord": 160,
-    "ResultHeader": 8,
+    "ResultHeader": 16,
     "ErrorRecord": 24,
+    "ResponseRecord": 24,
 }
 
 

@@ -42,6 +42,7 @@ def test_binding(repository: ModelRepository, tmp_path: Path) -> None:
         "attach-timeout-ms 30000",
         "memory-limit 6442450944",
         "batching 1",
+        "decoupled 0",
         "input FP32 2 a b",
         "input BYTES 1 INPUT_2",
         "output BOOL 1 OUTPUT_1",

@@ -30,6 +30,9 @@ class Records:
     def trace_context(self, index: int) -> str:
         return ""
 
+    def is_cancelled(self, index: int) -> bool:
+        return False
+
 
 def make_batch() -> tuple[RequestBatch, Records]:
     records = Records()

@@ -21,19 +21,27 @@ inline constexpr uint32_t kAllRequests = 0xffffffff;
 inline constexpr uint64_t kTensorAlignment = 64;
 
 enum class Kind : uint32_t {
-  kWelcome = 1,   // length: bytes of the segment, whose descriptor comes with the packet
-  kReject = 2,    // followed by the reason, UTF-8
-  kExecute = 3,   // slot; offset, length: its block, which starts with a BlockHeader
-  kReserved = 4,  // slot; offset, length: one more block for its results
-  kRefused = 5,   // slot; length: the limit that stood in the way
+  kWelcome = 1,    // length: bytes of the segment, whose descriptor comes with the packet
+  kReject = 2,     // followed by the reason, UTF-8
+  kExecute = 3,    // slot; offset, length: its block, which starts with a BlockHeader
+  kReserved = 4,   // slot; offset, length: one more block for its results
+  kRefused = 5,    // slot; length: the limit that stood in the way
+  kSynced = 6,     // slot: every result sent before the kSync that this answers has been dealt with
+  kCancelled = 7,  // slot: requests of it were cancelled; which ones, their records say
   kResult =
       16,  // slot; offset, length: a ResultHeader and its records; begin_ns, end_ns: around the function
   kReserve = 17,  // slot; length: bytes wanted
   kRelease = 18,  // slot: nothing in the worker refers to it any more
+  kSync = 19,     // slot: wants kSynced, to use the memory of earlier results again
 };
 
-inline constexpr uint32_t kFlagFinal = 1;     // kResult: the last one of its batch
+inline constexpr uint32_t kFlagFinal = 1;  // kResult: the last one of its batch; a length of 0 only ends it
 inline constexpr uint32_t kFlagReleased = 2;  // kResult: stands for a kRelease too
+
+inline constexpr uint32_t kRequestCancelled = 1;  // RequestRecord; set at any time
+
+inline constexpr uint32_t kResponseNone = 1;  // ResponseRecord: the request gets no response this time
+inline constexpr uint32_t kResponseLast = 2;  // ResponseRecord: and none any more, whatever others get
 
 enum class ParameterType : uint32_t { kString = 0, kInt = 1, kBool = 2, kDouble = 3 };
 
@@ -66,12 +74,14 @@ struct BlockHeader {
   uint64_t inputs_offset;    // TensorRecord[input_count]
   uint64_t free_offset;      // what the worker may write results into
   uint64_t free_length;
-  uint64_t reserved[2];
+  uint64_t received_ns;    // when the batch left the server's queue, CLOCK_MONOTONIC
+  uint64_t results_taken;  // how many results the server has dealt with; counts while the batch is in work
 };
 
-// meta: u32 indices of the requested outputs, the request id, then parameters, each
-// { u32 key_length, u32 ParameterType, u32 value_length, key, value }, then the context of the server's
-// trace, JSON with W3C headers, if the server traces the request; nothing is padded.
+// timeout_us: counts from when the request came; 0: none. meta: u32 indices of the requested outputs, the
+// request id, then parameters, each { u32 key_length, u32 ParameterType, u32 value_length, key, value }, then
+// the context of the server's trace, JSON with W3C headers, if the server traces the request; nothing is
+// padded.
 struct RequestRecord {
   uint64_t rows;
   uint64_t timeout_us;
@@ -96,9 +106,12 @@ struct TensorRecord {
   int64_t dims[kMaxRank];
 };
 
+// Followed by its records: TensorRecord, ErrorRecord, ResponseRecord.
 struct ResultHeader {
   uint32_t tensor_count;
   uint32_t error_count;
+  uint32_t response_count;
+  uint32_t reserved;
 };
 
 struct ErrorRecord {
@@ -106,6 +119,16 @@ struct ErrorRecord {
   uint32_t code;
   uint64_t offset;
   uint64_t length;
+};
+
+// What there is to say of a request's response besides its outputs; optional. meta: parameters, as in a
+// RequestRecord.
+struct ResponseRecord {
+  uint32_t request;
+  uint32_t flags;
+  uint64_t meta_offset;
+  uint32_t meta_length;
+  uint32_t parameter_count;
 };
 
 struct Field {
@@ -140,7 +163,8 @@ inline constexpr Field kLayout[] = {
     PYTRITON_FIELD(BlockHeader, inputs_offset),
     PYTRITON_FIELD(BlockHeader, free_offset),
     PYTRITON_FIELD(BlockHeader, free_length),
-    PYTRITON_FIELD(BlockHeader, reserved),
+    PYTRITON_FIELD(BlockHeader, received_ns),
+    PYTRITON_FIELD(BlockHeader, results_taken),
     PYTRITON_FIELD(RequestRecord, rows),
     PYTRITON_FIELD(RequestRecord, timeout_us),
     PYTRITON_FIELD(RequestRecord, correlation_id),
@@ -161,10 +185,17 @@ inline constexpr Field kLayout[] = {
     PYTRITON_FIELD(TensorRecord, dims),
     PYTRITON_FIELD(ResultHeader, tensor_count),
     PYTRITON_FIELD(ResultHeader, error_count),
+    PYTRITON_FIELD(ResultHeader, response_count),
+    PYTRITON_FIELD(ResultHeader, reserved),
     PYTRITON_FIELD(ErrorRecord, request),
     PYTRITON_FIELD(ErrorRecord, code),
     PYTRITON_FIELD(ErrorRecord, offset),
     PYTRITON_FIELD(ErrorRecord, length),
+    PYTRITON_FIELD(ResponseRecord, request),
+    PYTRITON_FIELD(ResponseRecord, flags),
+    PYTRITON_FIELD(ResponseRecord, meta_offset),
+    PYTRITON_FIELD(ResponseRecord, meta_length),
+    PYTRITON_FIELD(ResponseRecord, parameter_count),
 };
 #undef PYTRITON_FIELD
 
@@ -183,6 +214,6 @@ constexpr uint64_t LayoutHash() {
 
 static_assert(sizeof(Hello) == 32 && sizeof(Message) == 48 && sizeof(BlockHeader) == 64);
 static_assert(sizeof(RequestRecord) == 64 && sizeof(TensorRecord) == 160);
-static_assert(sizeof(ResultHeader) == 8 && sizeof(ErrorRecord) == 24);
+static_assert(sizeof(ResultHeader) == 16 && sizeof(ErrorRecord) == 24 && sizeof(ResponseRecord) == 24);
 
 }  // namespace pytriton

@@ -139,6 +139,9 @@ bool Link::Handle(const Message& message) {
     case Kind::kReserve:
       HandleReserve(message);
       return false;
+    case Kind::kSync:
+      HandleSync(message);
+      return false;
     default:
       HandleRelease(message);
       return false;
@@ -200,6 +203,19 @@ void Link::HandleRelease(const Message& message) {
   FreeIfDone(message.slot, slot);
 }
 
+// Messages are dealt with in the order in which they came, so there is nothing to wait for.
+void Link::HandleSync(const Message& message) {
+  {
+    const std::unique_lock lock(mutex_);
+    Find(message);
+  }
+  Tell(MakeMessage(Kind::kSynced, message.slot));
+}
+
+void Link::TellCancelled(uint64_t slot) {
+  Tell(MakeMessage(Kind::kCancelled, slot));
+}
+
 void Link::FreeIfDone(uint64_t id, Slot& slot) {
   if (slot.task != nullptr || !slot.released) {
     return;
@@ -247,6 +263,7 @@ void Link::Post(const Reservation& reservation, std::unique_ptr<Task>& task, Per
     slot.blocks.push_back(reservation.block);
     slot.task = std::move(task);
     slot.permit = std::move(permit);
+    slot.task->OnPosted(*this, reservation.slot);
   }
   const Block& block = reservation.block;
   Tell(MakeMessage(Kind::kExecute, reservation.slot, block.offset, block.length));

@@ -27,6 +27,8 @@ class Link;
 class Task {
  public:
   virtual ~Task() = default;
+  // The worker is about to get it. Called once at most, with the link's lock held.
+  virtual void OnPosted(Link& /*link*/, uint64_t /*slot*/) {}
   // Throws ProtocolError when the worker wrote nonsense; OnFailure follows then.
   virtual void OnResult(const SlotView& slot, const Message& message) = 0;
   virtual void OnFailure(const Failure& failure) = 0;
@@ -87,6 +89,9 @@ class Link {
   // worker is gone; then the serving thread fails it.
   void Run(const Reservation& reservation, std::unique_ptr<Task>& task, Permit& permit);
 
+  // Lets the worker know that requests of a slot were cancelled; from any thread.
+  void TellCancelled(uint64_t slot);
+
   bool closed() const;
   uint32_t capacity() const { return capacity_; }
 
@@ -110,6 +115,7 @@ class Link {
   bool HandleResult(const Message& message);
   void HandleReserve(const Message& message);
   void HandleRelease(const Message& message);
+  void HandleSync(const Message& message);
   Slot& Find(const Message& message);
   void FreeIfDone(uint64_t id, Slot& slot);
   void FailAll(const Failure& failure);

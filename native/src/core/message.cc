@@ -50,6 +50,7 @@ Message DecodeMessage(std::span<const std::byte> packet) {
     case Kind::kResult:
     case Kind::kReserve:
     case Kind::kRelease:
+    case Kind::kSync:
       return message;
     default:
       throw ProtocolError("message kind " + std::to_string(message.kind) + " is none that a worker sends");

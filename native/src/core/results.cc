@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <string_view>
+#include <utility>
 
 #include "core/failure.h"
 
@@ -25,6 +27,59 @@ void CopyRecords(const SlotView& slot, uint64_t offset, std::vector<T>& records)
 [[noreturn]] void Reject(const TensorRecord& record, const std::string& why) {
   throw ProtocolError("result for output " + std::to_string(record.tensor) + ": " + why);
 }
+
+// Takes parameters off a copy of what a worker wrote.
+class ParameterReader {
+ public:
+  explicit ParameterReader(std::string bytes) : bytes_(std::move(bytes)) {}
+
+  ResponseParameter Next() {
+    const auto key_length = Plain<uint32_t>(Take(sizeof(uint32_t)));
+    const auto type = Plain<uint32_t>(Take(sizeof(uint32_t)));
+    const auto value_length = Plain<uint32_t>(Take(sizeof(uint32_t)));
+    ResponseParameter parameter{std::string(Take(key_length)), {}};
+    const std::string_view value = Take(value_length);
+    switch (static_cast<ParameterType>(type)) {
+      case ParameterType::kString:
+        parameter.value = std::string(value);
+        break;
+      case ParameterType::kInt:
+        parameter.value = Plain<int64_t>(value);
+        break;
+      case ParameterType::kBool:
+        parameter.value = Plain<uint8_t>(value) != 0;
+        break;
+      case ParameterType::kDouble:
+        parameter.value = Plain<double>(value);
+        break;
+      default:
+        throw ProtocolError("a response parameter of type " + std::to_string(type));
+    }
+    return parameter;
+  }
+
+ private:
+  std::string_view Take(uint64_t length) {
+    if (length > bytes_.size() - next_) {
+      throw ProtocolError("response parameters that end within one");
+    }
+    next_ += length;
+    return std::string_view(bytes_).substr(next_ - length, length);
+  }
+
+  template <typename T>
+  static T Plain(std::string_view bytes) {
+    T value;
+    if (bytes.size() != sizeof(value)) {
+      throw ProtocolError("a response parameter of " + std::to_string(bytes.size()) + " bytes");
+    }
+    std::memcpy(&value, bytes.data(), sizeof(value));
+    return value;
+  }
+
+  const std::string bytes_;
+  uint64_t next_ = 0;
+};
 
 }  // namespace
 
@@ -57,22 +112,27 @@ ResultTable::ResultTable(const SlotView& slot, const Message& message, const Res
   std::memcpy(&header, slot.base + message.offset, sizeof(header));
   const uint64_t tensors_size = uint64_t{header.tensor_count} * sizeof(TensorRecord);
   const uint64_t errors_size = uint64_t{header.error_count} * sizeof(ErrorRecord);
-  if (message.length != sizeof(header) + tensors_size + errors_size) {
+  const uint64_t responses_size = uint64_t{header.response_count} * sizeof(ResponseRecord);
+  if (message.length != sizeof(header) + tensors_size + errors_size + responses_size) {
     throw ProtocolError("a result table of " + std::to_string(message.length) + " bytes cannot hold " +
-                        std::to_string(header.tensor_count) + " tensors and " +
-                        std::to_string(header.error_count) + " errors");
+                        std::to_string(header.tensor_count) + " tensors, " +
+                        std::to_string(header.error_count) + " errors and " +
+                        std::to_string(header.response_count) + " responses");
   }
   const auto requests = static_cast<uint32_t>(bounds.request_rows.size());
   if (header.tensor_count > uint64_t{bounds.tensor_count} * (uint64_t{requests} + 1) ||
-      header.error_count > uint64_t{requests} + 1) {
-    throw ProtocolError("a result table of " + std::to_string(header.tensor_count) + " tensors and " +
-                        std::to_string(header.error_count) + " errors for " + std::to_string(requests) +
+      header.error_count > uint64_t{requests} + 1 || header.response_count > requests) {
+    throw ProtocolError("a result table of " + std::to_string(header.tensor_count) + " tensors, " +
+                        std::to_string(header.error_count) + " errors and " +
+                        std::to_string(header.response_count) + " responses for " + std::to_string(requests) +
                         " requests");
   }
   tensors_.resize(header.tensor_count);
   errors_.resize(header.error_count);
+  responses_.resize(header.response_count);
   CopyRecords(slot, message.offset + sizeof(header), tensors_);
   CopyRecords(slot, message.offset + sizeof(header) + tensors_size, errors_);
+  CopyRecords(slot, message.offset + sizeof(header) + tensors_size + errors_size, responses_);
 
   shared_rows_ = std::all_of(tensors_.begin(), tensors_.end(),
                              [](const TensorRecord& record) { return record.request == kAllRequests; });
@@ -92,6 +152,11 @@ ResultTable::ResultTable(const SlotView& slot, const Message& message, const Res
       }
     }
   }
+  ReadErrors(slot, requests);
+  ReadResponses(slot, requests);
+}
+
+void ResultTable::ReadErrors(const SlotView& slot, uint32_t requests) {
   if (!errors_.empty()) {
     error_of_.resize(requests);
   }
@@ -107,6 +172,21 @@ ResultTable::ResultTable(const SlotView& slot, const Message& message, const Res
         error_of_[request] = &error;
       }
     }
+  }
+}
+
+void ResultTable::ReadResponses(const SlotView& slot, uint32_t requests) {
+  if (!responses_.empty()) {
+    response_of_.resize(requests);
+  }
+  for (const ResponseRecord& response : responses_) {
+    if (response.request >= requests || response_of_[response.request] != nullptr ||
+        (response.meta_length > 0 && !slot.Contains(response.meta_offset, response.meta_length))) {
+      throw ProtocolError("a response for request " + std::to_string(response.request) + " of " +
+                          std::to_string(requests) + " with parameters of " +
+                          std::to_string(response.meta_length) + " bytes");
+    }
+    response_of_[response.request] = &response;
   }
 }
 
@@ -152,6 +232,20 @@ const TensorRecord* ResultTable::Find(uint32_t request, uint32_t tensor) const {
 
 const ErrorRecord* ResultTable::Error(uint32_t request) const {
   return errors_.empty() ? nullptr : error_of_[request];
+}
+
+const ResponseRecord* ResultTable::Response(uint32_t request) const {
+  return responses_.empty() ? nullptr : response_of_[request];
+}
+
+std::vector<ResponseParameter> CopyParameters(const SlotView& slot, const ResponseRecord& record) {
+  const auto* const start = reinterpret_cast<const char*>(slot.base + record.meta_offset);
+  ParameterReader reader(std::string(start, record.meta_length));
+  std::vector<ResponseParameter> parameters;
+  for (uint32_t index = 0; index < record.parameter_count; ++index) {
+    parameters.push_back(reader.Next());
+  }
+  return parameters;
 }
 
 std::vector<uint64_t> CopyStringOffsets(const SlotView& slot, const TensorRecord& record, uint64_t first,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "core/allocator.h"
@@ -40,23 +41,38 @@ class ResultTable {
   const TensorRecord* Find(uint32_t request, uint32_t tensor) const;
   // Null when the request did not fail.
   const ErrorRecord* Error(uint32_t request) const;
+  // Null when there is nothing to say.
+  const ResponseRecord* Response(uint32_t request) const;
   bool has_errors() const { return !errors_.empty(); }
 
   // Bytes of all tensors, to guess what the next batch needs.
   uint64_t tensor_bytes() const { return tensor_bytes_; }
 
  private:
+  void ReadErrors(const SlotView& slot, uint32_t requests);
+  void ReadResponses(const SlotView& slot, uint32_t requests);
   void CheckTensor(const SlotView& slot, const TensorRecord& record, const ResultBounds& bounds) const;
 
   std::vector<TensorRecord> tensors_;
   std::vector<ErrorRecord> errors_;
+  std::vector<ResponseRecord> responses_;
   // [request][tensor], one row when all records are for all requests.
   std::vector<const TensorRecord*> by_request_;
   std::vector<const ErrorRecord*> error_of_;
+  std::vector<const ResponseRecord*> response_of_;
   uint32_t tensor_count_;
   bool shared_rows_ = true;
   uint64_t tensor_bytes_ = 0;
 };
+
+// A parameter of a response.
+struct ResponseParameter {
+  std::string key;
+  std::variant<std::string, int64_t, bool, double> value;
+};
+
+// The parameters of a response, copied out and checked. Throws ProtocolError.
+std::vector<ResponseParameter> CopyParameters(const SlotView& slot, const ResponseRecord& record);
 
 // Bytes of an element; 0 for BYTES and for what is no data type.
 uint32_t ElementSize(uint32_t datatype);
