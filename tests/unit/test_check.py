@@ -201,6 +201,14 @@ def test_container_version(monkeypatch: pytest.MonkeyPatch) -> None:
     assert get_current_container_version() == "24.10"
 
 
+def test_nothing_needs_psutil() -> None:
+    code = (
+        "import sys; sys.modules['psutil'] = None; import pytriton.check.utils, pytriton.cli.app; "
+        "from pytriton.check.environment import describe_environment; describe_environment()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
 def test_finds_the_warning_on_verbose_logs() -> None:
     line = (
         "Triton Inference Server is running with enabled verbose logs (log_verbose=4). "

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import logging
 from pathlib import Path
 
@@ -73,6 +74,13 @@ def test_distribution() -> None:
     assert isinstance(is_editable_install(), bool)
     assert get_libs_path().name == "nvidia_pytriton.libs"
     assert list(get_libs_path().glob("libtritonserver*.so"))
+
+
+def test_no_newer_numpy_or_python_is_refused() -> None:
+    metadata = importlib.metadata.metadata("pytriton")
+    (numpy,) = [line for line in metadata.get_all("Requires-Dist") or () if line.startswith("numpy")]
+    assert numpy == "numpy>=1.26"
+    assert metadata["Requires-Python"] == ">=3.10"
 
 
 def test_silences_other_libraries() -> None:

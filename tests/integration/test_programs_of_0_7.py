@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What programs for 0.7 could see, and no other test looks at."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pytriton.decorators import (
+    ConstantPadder,
+    batch,
+    fill_optionals,
+    first_value,
+    group_by_keys,
+    group_by_values,
+    triton_context,
+)
+from pytriton.exceptions import PyTritonUnrecoverableError
+from pytriton.model_config import ModelConfig, Tensor
+from pytriton.proxy.types import Request
+from pytriton.triton import TritonSecurityConfig
+from tests.helpers.clients import ask, ask_later, pick
+from tests.helpers.server import Model, Server
+
+Array = npt.NDArray[Any]
+Serve = Callable[..., Server]
+
+FLOATS = [Tensor((-1,), np.float32)]
+DOCUMENT = {"inputs": [{"name": "INPUT_1", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]}
+
+
+def test_every_callable_has_a_thread_and_a_loop(serve: Serve) -> None:
+    meeting = threading.Barrier(2)
+    seen: list[tuple[str, int, int]] = []
+
+    def make(name: str) -> Callable[..., Any]:
+        async def function(requests: list[Request]) -> list[dict[str, Array]]:
+            seen.append((name, threading.get_ident(), id(asyncio.get_running_loop())))
+            meeting.wait(20)
+            return [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
+
+        return function
+
+    config = ModelConfig(max_batch_size=1)
+    server = serve(Model("m", [make("a"), make("b")], FLOATS, FLOATS, config))
+    for _ in range(3):
+        pick([ask_later(server, "m", {"INPUT_1": np.ones((1, 1), np.float32)}) for _ in range(2)], "OUTPUT_1")
+    assert len(seen) == 6
+    assert len(set(seen)) == 2
+    names, threads, loops = zip(*set(seen), strict=True)
+    assert len(set(names)) == len(set(threads)) == len(set(loops)) == 2
+    assert threading.main_thread().ident not in threads
+
+
+def test_all_decorators_in_the_documented_order(serve: Serve) -> None:
+    groups: list[tuple[bytes, int, list[float]]] = []
+
+    @fill_optionals(scale=np.array([1.0], np.float32))
+    @group_by_keys
+    @batch
+    @group_by_values("kind", pad_fn=ConstantPadder(0))
+    @first_value("kind")
+    @triton_context
+    def function(
+        values: Array, kind: Any, scale: Array, triton_context: Any, extra: Array | None = None
+    ) -> dict[str, Array]:
+        (model,) = triton_context.model_configs.values()
+        groups.append((kind, model.max_batch_size, scale.ravel().tolist()))
+        added = 0 if extra is None else extra
+        length = int(kind)
+        return {"result": (values * scale + added).repeat(length, axis=1)}
+
+    inputs = [
+        Tensor((1,), np.float32, "values"),
+        Tensor((1,), bytes, "kind"),
+        Tensor((1,), np.float32, "scale", optional=True),
+        Tensor((1,), np.float32, "extra", optional=True),
+    ]
+    outputs = [Tensor((-1,), np.float32, "result")]
+    server = serve(Model("m", function, inputs, outputs, ModelConfig(max_batch_size=8)))
+    values = np.array([[1], [2], [3]], np.float32)
+    kind = np.array([[b"2"], [b"1"], [b"2"]], dtype=object)
+    answer = ask(server, "m", {"values": values, "kind": kind})
+    assert answer.outputs["result"].tolist() == [[1, 1], [2, 0], [3, 3]]
+    assert sorted(groups) == [(b"1", 8, [1.0]), (b"2", 8, [1.0, 1.0])]
+    ten = np.full((3, 1), 10, np.float32)
+    answer = ask(server, "m", {"values": values, "kind": kind, "scale": ten, "extra": ten})
+    assert answer.outputs["result"].tolist() == [[20, 20], [30, 0], [40, 40]]
+
+
+def test_an_unrecoverable_error_is_answered_at_once(serve: Serve) -> None:
+    def fatal(requests: list[Request]) -> list[dict[str, Array]]:
+        raise PyTritonUnrecoverableError("no further inferences possible")
+
+    server = serve(Model("m", fatal, FLOATS, FLOATS))
+    begin = time.monotonic()
+    reply = server.infer("m", DOCUMENT)
+    assert time.monotonic() - begin < 10
+    assert reply.status == 500
+    assert "no further inferences possible" in reply.error
+    assert not server.triton.is_alive()
+
+
+def echo(requests: list[Request]) -> list[dict[str, Array]]:
+    return [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
+
+
+def test_values_with_spaces_reach_the_server(serve: Serve) -> None:
+    server = serve(Model("m", echo, FLOATS, FLOATS), config={"id": "one = two  three"})
+    assert server.get("/v2").json["name"] == "one = two  three"
+
+
+def test_urls_in_the_log_work(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "pytriton"):
+        server = serve(Model("m", echo, FLOATS, FLOATS))
+    (url,) = re.findall(rf"POST http://127\.0\.0\.1:{server.http_port}(\S+)", caplog.text)
+    assert server.post(url, DOCUMENT).status == 200
+
+
+def test_models_without_inputs(serve: Serve) -> None:
+    def now(requests: list[Request]) -> list[dict[str, Array]]:
+        return [{"OUTPUT_1": np.array([7], np.int32)} for _ in requests]
+
+    outputs = [Tensor((1,), np.int32)]
+    server = serve(
+        Model("alone", now, [], outputs, ModelConfig(batching=False)), Model("batch", now, [], outputs)
+    )
+    assert server.infer("alone", {"inputs": []}).json["outputs"][0]["data"] == [7]
+    refused = server.infer("batch", {"inputs": []})
+    assert refused.status == 400
+    assert "has 0 inputs" in refused.error or "no batch size" in refused.error
+
+
+def test_a_token_of_ones_own_and_none_at_all(serve: Serve) -> None:
+    given = serve(Model("m", echo, FLOATS, FLOATS), security_config=TritonSecurityConfig(access_token="word"))
+    assert given.triton.get_access_token() == "word"
+    assert given.get("/v2/models/m/stats").status == 403
+    headers = {"triton-access-token": "word"}
+    assert given.request("GET", "/v2/models/m/stats", headers=headers).status == 200
+    given.triton.stop()
+    free = serve(
+        Model("m", echo, FLOATS, FLOATS), security_config=TritonSecurityConfig(restricted_endpoints=[])
+    )
+    assert free.triton.get_access_token() is None
+    assert free.get("/v2/models/m/stats").status == 200
