@@ -21,7 +21,6 @@ PENDING: frozenset[str] = frozenset(
         "pytriton.client.client.DecoupledModelClient",
         "pytriton.client.client.FuturesModelClient",
         "pytriton.client.utils",
-        "pytriton.models",
         "pytriton.triton.RemoteTriton",
     }
 )

@@ -63,11 +63,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def ask_over_tls(server: Server, **options: Any) -> list[float]:
+def ask_over_tls(server: Server, **options: Any) -> list[list[float]]:
     client = tritonclient.grpc.InferenceServerClient(f"{LOCAL}:{server.grpc_port}", ssl=True, **options)
     try:
         given = inputs_for("grpc", {"INPUT_1": np.array([[1, 2]], np.float32)})
-        numbers: list[float] = (
+        numbers: list[list[float]] = (
             client.infer("m", given, client_timeout=TIMEOUT_S).as_numpy("OUTPUT_1").tolist()
         )
         return numbers
