@@ -6,8 +6,10 @@ from __future__ import annotations
 import os
 import re
 import socket
+from pathlib import Path
 from typing import Final
 
+from pytriton.check.long_test import DEFAULT_LOG_FORMAT, TestMonitoringContext
 from pytriton.check.monitoring import ProcessMonitoring, ProcessMonitoringThread
 from pytriton.check.script import ScriptThread
 
@@ -16,14 +18,13 @@ __all__ = [
     "ProcessMonitoring",
     "ProcessMonitoringThread",
     "ScriptThread",
+    "TestMonitoringContext",
     "find_free_port",
     "get_current_container_version",
     "search_warning_on_too_verbose_log_level",
+    "verify_docker_image_in_readme_same_as_tested",
 ]
 
-DEFAULT_LOG_FORMAT: Final = (
-    "%(asctime)s - %(levelname)8s - %(process)8d - %(threadName)s - %(name)s: %(message)s"
-)
 _VERBOSE: Final = re.compile(
     r"Triton Inference Server is running with enabled verbose logs.*It may affect inference performance."
 )
@@ -49,3 +50,19 @@ def get_current_container_version() -> str | None:
 def search_warning_on_too_verbose_log_level(logs: str) -> re.Match[str] | None:
     """The warning about verbose logs of the server, if it is there."""
     return _VERBOSE.search(logs)
+
+
+def verify_docker_image_in_readme_same_as_tested(
+    readme_path: str | os.PathLike[str], image_name_with_version: str
+) -> None:
+    """Raise AssertionError if a text names another version of a container image than this one.
+
+    Args:
+        readme_path: File with the text.
+        image_name_with_version: Such as "nvcr.io/nvidia/pytorch:24.10-py3".
+    """
+    name = image_name_with_version.rpartition(":")[0].rpartition("/")[2]
+    text = Path(readme_path).read_text(encoding="utf-8")
+    for found in re.findall(rf"[\w/.:-]+/{re.escape(name)}:[\w.-]+", text):
+        if found != image_name_with_version:
+            raise AssertionError(f"{readme_path} has {found}, expected {image_name_with_version}")

@@ -195,3 +195,26 @@ def test_requests_of_a_batch_have_a_span_each(serve: Serve, exporter: InMemorySp
 def test_without_tracing_nothing_is_wrapped(serve: Serve) -> None:
     server = serve(Model("m", by_request, FLOATS, FLOATS))
     assert ask(server)["outputs"][0]["data"] == [1, 2]
+
+
+@pytest.mark.parametrize("kind", ["generator", "async generator"])
+def test_streams_have_a_span_until_they_end(serve: Serve, exporter: InMemorySpanExporter, kind: str) -> None:
+    def generator(requests: list[Request]) -> Iterator[list[dict[str, Any]]]:
+        for number in range(3):
+            assert exporter.get_finished_spans() == ()
+            yield [{"OUTPUT_1": request["INPUT_1"] + number} for request in requests]
+        if requests[0]["INPUT_1"][0, 0] < 0:
+            raise ValueError("below zero")
+
+    async def async_generator(requests: list[Request]) -> Any:
+        for step in generator(requests):
+            yield step
+
+    function = generator if kind == "generator" else async_generator
+    server = serve(Model("m", function, FLOATS, FLOATS, ModelConfig(decoupled=True)))
+    for number, status in ((1, 1), (-1, 2)):
+        reply = server.post("/v2/models/m/generate_stream", {"INPUT_1": [number]})
+        assert reply.body.count(b"OUTPUT_1") == 3
+        (span,) = exporter.get_finished_spans()
+        assert span.status.status_code.value == status
+        exporter.clear()

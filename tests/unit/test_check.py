@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import argparse
+import gzip
 import json
 import logging
 import os
@@ -22,9 +24,11 @@ from pytriton.check.monitoring import ProcessMonitoring, ProcessMonitoringThread
 from pytriton.check.requirements import check_requirements, check_vulnerabilities
 from pytriton.check.script import ScriptThread
 from pytriton.check.utils import (
+    TestMonitoringContext,
     find_free_port,
     get_current_container_version,
     search_warning_on_too_verbose_log_level,
+    verify_docker_image_in_readme_same_as_tested,
 )
 
 LOGGER = logging.getLogger("test")
@@ -199,6 +203,43 @@ def test_container_version(monkeypatch: pytest.MonkeyPatch) -> None:
     assert get_current_container_version() is None
     monkeypatch.setenv("NVIDIA_TENSORFLOW_VERSION", "24.10-tf2")
     assert get_current_container_version() == "24.10"
+
+
+@pytest.fixture
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser()
+    TestMonitoringContext.extend_args(parser)
+    return parser
+
+
+def test_long_tests_are_written_down(parser: argparse.ArgumentParser, tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    arguments = ["--log-path", str(path), "--maximum-log-file", "2000", "--compress-logs", "--verbose"]
+    arguments += ["--process-monitoring-interval", "1000", "--faulthandler-interval", "1000"]
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
+    with TestMonitoringContext(parser.parse_args([*arguments, "--enable-fault-handler"])):
+        for number in range(50):
+            LOGGER.debug("line %d", number)
+    assert (root.level, root.handlers) == before
+    packed = [gzip.decompress(file.read_bytes()).decode() for file in tmp_path.glob("log.txt.*.gz")]
+    text = "".join([*packed, path.read_text()])
+    assert packed
+    assert all(f"line {number}\n" in text for number in range(50))
+
+
+def test_short_tests_need_nothing(parser: argparse.ArgumentParser) -> None:
+    with TestMonitoringContext(parser.parse_args([])):
+        assert logging.getLogger().level == logging.DEBUG
+        assert "process-monitoring" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_images_of_a_text(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("docker run nvcr.io/nvidia/pytorch:24.10-py3 and nvcr.io/nvidia/other:1\n")
+    verify_docker_image_in_readme_same_as_tested(path, "nvcr.io/nvidia/pytorch:24.10-py3")
+    with pytest.raises(AssertionError, match=r"24\.10-py3, expected"):
+        verify_docker_image_in_readme_same_as_tested(path, "nvcr.io/nvidia/pytorch:25.01-py3")
 
 
 def test_nothing_needs_psutil() -> None:
