@@ -6,11 +6,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytriton.client.asyncio_decoupled_model_client import AsyncioDecoupledModelClient
+    from pytriton.client.asyncio_model_client import AsyncioModelClient
+    from pytriton.client.decoupled_model_client import DecoupledModelClient
+    from pytriton.client.futures_model_client import FuturesModelClient
     from pytriton.client.model_client import ModelClient
 
-__all__ = ["ModelClient"]
+__all__ = [
+    "AsyncioDecoupledModelClient",
+    "AsyncioModelClient",
+    "DecoupledModelClient",
+    "FuturesModelClient",
+    "ModelClient",
+]
 
-_MODULES = {"ModelClient": "model_client"}
+_MODULES = {
+    "AsyncioDecoupledModelClient": "asyncio_decoupled_model_client",
+    "AsyncioModelClient": "asyncio_model_client",
+    "DecoupledModelClient": "decoupled_model_client",
+    "FuturesModelClient": "futures_model_client",
+    "ModelClient": "model_client",
+}
 
 
 def __getattr__(name: str) -> object:

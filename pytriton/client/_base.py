@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pytriton.client._request import check_headers
 from pytriton.client._session import Session
@@ -25,13 +24,11 @@ __all__ = ["BaseModelClient"]
 
 Client = TypeVar("Client", bound="BaseModelClient")
 
-_GET_TRITONCLIENT: Final = "which is not installed: pip install 'tritonclient[grpc,http]'"
-
 
 class BaseModelClient:
     """What all clients that stand for one model have in common."""
 
-    _LIBRARIES: Mapping[str, str] = {"http": "tritonclient.http", "grpc": "tritonclient.grpc"}
+    _LIBRARIES: ClassVar[Mapping[str, str]] = {"http": "tritonclient.http", "grpc": "tritonclient.grpc"}
 
     def __init__(
         self,
@@ -112,11 +109,9 @@ class BaseModelClient:
 
     def get_lib(self) -> Any:
         """The module of tritonclient for this client's protocol, where that package is installed."""
-        name = self._LIBRARIES[self._settings.url.protocol]
-        try:
-            return importlib.import_module(name)
-        except ImportError as error:
-            raise ImportError(f"get_lib() gives the module {name}, {_GET_TRITONCLIENT}") from error
+        from pytriton.client.utils import tritonclient_module
+
+        return tritonclient_module(self._LIBRARIES[self._settings.url.protocol])
 
     def create_client_from_url(self, url: str, network_timeout_s: float | None = None) -> Any:
         """A client of tritonclient, where that package is installed.
@@ -125,13 +120,9 @@ class BaseModelClient:
             url: Where the server is.
             network_timeout_s: Seconds that a network operation may take.
         """
-        where = TritonUrl.from_url(url)
-        library = self.get_lib()
-        if where.protocol == "grpc" or network_timeout_s is None:
-            return library.InferenceServerClient(where.without_scheme)
-        return library.InferenceServerClient(
-            where.without_scheme, connection_timeout=network_timeout_s, network_timeout=network_timeout_s
-        )
+        from pytriton.client.utils import create_client_from_url
+
+        return create_client_from_url(url, network_timeout_s)
 
 
 def _check_name(name: Any) -> None:

@@ -8,24 +8,41 @@ from typing import Any, Final
 
 from pytriton import dtypes
 from pytriton.client.exceptions import PyTritonClientProtocolError
-from pytriton.exceptions import PyTritonValidationError
-from pytriton.model_config.common import DeviceKind, DynamicBatcher, QueuePolicy, TimeoutAction
-from pytriton.model_config.triton_model_config import ResponseCache, TensorSpec, TritonModelConfig
+from pytriton.exceptions import PyTritonError
+from pytriton.model_config.common import DeviceKind
+from pytriton.model_config.parser import ModelConfigParser
+from pytriton.model_config.triton_model_config import TensorSpec, TritonModelConfig
 
-__all__ = ["config_from_json", "config_from_metadata"]
+__all__ = ["config_from_json", "config_from_metadata", "wire_shapes"]
 
 _UNLIMITED: Final = 2**31 - 1
-_KINDS: Final = {kind.value: kind for kind in DeviceKind}
+_KINDS: Final = frozenset(kind.value for kind in DeviceKind)
 
 
 def config_from_json(document: Any) -> TritonModelConfig:
     """Read a model configuration in the server's JSON form."""
     try:
-        return _config(document)
-    except (AttributeError, KeyError, TypeError, ValueError, PyTritonValidationError) as error:
+        # There are kinds of instances that mean something to other backends only.
+        groups = [group for group in document.get("instance_group") or () if group.get("kind") in _KINDS]
+        config = ModelConfigParser.from_dict({**document, "instance_group": groups, "model_warmup": None})
+        config.model_version = _version(
+            (document.get("version_policy") or {}).get("specific", {}).get("versions")
+        )
+        return config
+    except (AttributeError, KeyError, TypeError, ValueError, PyTritonError) as error:
         raise PyTritonClientProtocolError(
             f"The server sent a model configuration that cannot be read: {type(error).__name__}: {error}."
         ) from error
+
+
+def wire_shapes(document: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Shapes in requests of the inputs whose shape in the model is another: those with `reshape`."""
+    inputs = document.get("input") or ()
+    return {
+        tensor["name"]: tuple(map(int, tensor["dims"]))
+        for tensor in inputs
+        if tensor.get("reshape") is not None
+    }
 
 
 def config_from_metadata(document: Any) -> TritonModelConfig:
@@ -45,44 +62,15 @@ def config_from_metadata(document: Any) -> TritonModelConfig:
             inputs=[_spec_of_metadata(tensor, batching) for tensor in inputs],
             outputs=[_spec_of_metadata(tensor, batching) for tensor in outputs],
         )
-    except (AttributeError, KeyError, TypeError, ValueError, PyTritonValidationError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, PyTritonError) as error:
         raise PyTritonClientProtocolError(
             f"The server sent model metadata that cannot be read: {type(error).__name__}: {error}."
         ) from error
 
 
-def _config(document: Mapping[str, Any]) -> TritonModelConfig:
-    max_batch_size = int(document.get("max_batch_size") or 0)
-    parameters: Mapping[str, Any] = document.get("parameters") or {}
-    cache = document.get("response_cache")
-    return TritonModelConfig(
-        model_name=document["name"],
-        model_version=_version((document.get("version_policy") or {}).get("specific", {}).get("versions")),
-        max_batch_size=max_batch_size,
-        batching=max_batch_size > 0,
-        batcher=_batcher(document.get("dynamic_batching")),
-        instance_group={
-            _KINDS[group["kind"]]: int(group.get("count") or 0) or None
-            for group in document.get("instance_group") or ()
-            if group.get("kind") in _KINDS  # there are others, which mean something to other backends
-        },
-        decoupled=bool((document.get("model_transaction_policy") or {}).get("decoupled")),
-        backend_parameters={name: value.get("string_value", "") for name, value in parameters.items()},
-        inputs=[_spec(tensor) for tensor in document.get("input") or ()],
-        outputs=[_spec(tensor) for tensor in document.get("output") or ()],
-        response_cache=None if cache is None else ResponseCache(enable=bool(cache.get("enable"))),
-    )
-
-
 def _version(versions: Sequence[Any] | None) -> int:
     numbers = [int(version) for version in versions or () if str(version).isdecimal()]
     return max(numbers, default=1)
-
-
-def _spec(tensor: Mapping[str, Any]) -> TensorSpec:
-    dtype = dtypes.from_config_name(tensor["data_type"])
-    shape = tuple(int(size) for size in tensor.get("dims") or ())
-    return TensorSpec(tensor["name"], shape, _scalar(dtype), bool(tensor.get("optional")))
 
 
 def _spec_of_metadata(tensor: Mapping[str, Any], batching: bool) -> TensorSpec:
@@ -93,29 +81,3 @@ def _spec_of_metadata(tensor: Mapping[str, Any], batching: bool) -> TensorSpec:
 def _scalar(row: dtypes.DataType) -> Any:
     # Of types that may be missing here (bfloat16) the name will do; TensorSpec.datatype resolves it.
     return row.numpy_name if row.numpy_name == "bfloat16" else dtypes.scalar_type(row.name)
-
-
-def _batcher(document: Mapping[str, Any] | None) -> DynamicBatcher | None:
-    if document is None:
-        return None
-    default = document.get("default_queue_policy")
-    policies = document.get("priority_queue_policy") or {}
-    return DynamicBatcher(
-        max_queue_delay_microseconds=int(document.get("max_queue_delay_microseconds") or 0),
-        preferred_batch_size=[int(size) for size in document.get("preferred_batch_size") or ()] or None,
-        preserve_ordering=bool(document.get("preserve_ordering")),
-        priority_levels=int(document.get("priority_levels") or 0),
-        default_priority_level=int(document.get("default_priority_level") or 0),
-        default_queue_policy=None if default is None else _queue_policy(default),
-        priority_queue_policy={int(level): _queue_policy(policy) for level, policy in policies.items()}
-        or None,
-    )
-
-
-def _queue_policy(document: Mapping[str, Any]) -> QueuePolicy:
-    return QueuePolicy(
-        timeout_action=TimeoutAction(document.get("timeout_action", "REJECT")),
-        default_timeout_microseconds=int(document.get("default_timeout_microseconds") or 0),
-        allow_timeout_override=bool(document.get("allow_timeout_override")),
-        max_queue_size=int(document.get("max_queue_size") or 0),
-    )

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from pytriton.client._flow import Exchange
 from pytriton.client.exceptions import (
     PyTritonClientAccessDeniedError,
+    PyTritonClientClosedError,
     PyTritonClientConnectionError,
     PyTritonClientError,
     PyTritonClientInferenceServerError,
@@ -15,7 +17,7 @@ from pytriton.client.exceptions import (
 )
 from pytriton.exceptions import ErrorCode
 
-__all__ = ["describe_os_error", "from_grpc_status", "from_http_status", "timed_out", "wrong_port"]
+__all__ = ["NotHttp", "from_grpc_status", "from_http_failure", "from_http_status", "wrong_port"]
 
 _BY_HTTP_STATUS: Final = {
     400: ErrorCode.INVALID_ARG,
@@ -43,6 +45,7 @@ _NO_CONNECTION: Final = (
     "goaway",
 )
 _NOT_HTTP2: Final = ("http1.x", "http/1.", "failed parsing http/2", "expected settings frame", "ssl routines")
+_CONNECTING: Final = "connecting to"
 _TOKEN_HINT: Final = (
     "The endpoint is restricted: give the client the server's token with access_token=... "
     "(Triton.get_access_token() tells it in the program that serves)."
@@ -86,14 +89,47 @@ def wrong_port(what: str, target: str) -> PyTritonClientProtocolError:
     return PyTritonClientProtocolError(f"{what}: {target} answers in another protocol. {advice}")
 
 
-def timed_out(what: str, target: str, stage: str, timeout_s: float) -> PyTritonClientTimeoutError:
-    """The exception for a timeout of HTTP, at any stage."""
-    return PyTritonClientTimeoutError(f"{what}: {stage} {target} timed out after {timeout_s:.3g} s.")
+class NotHttp(Exception):
+    """What came is no HTTP/1.1; the argument is its beginning."""
 
 
-def describe_os_error(error: BaseException) -> str:
-    """What the system says, in words that a user can do something with."""
-    if isinstance(error, ConnectionRefusedError):
+def from_http_failure(
+    error: Exception, stage: str, command: Exchange, target: str, *, closed: bool
+) -> PyTritonClientError:
+    """The exception for a request that got no reply.
+
+    Args:
+        error: What happened.
+        stage: What was being done: "connecting to", for example.
+        command: What was asked.
+        target: The server.
+        closed: Whether the client has been closed meanwhile.
+    """
+    what = command.what
+    if isinstance(error, PyTritonClientError):
+        return error
+    if closed:
+        return PyTritonClientClosedError(f"{what}: the client was closed while a request was under way.")
+    if isinstance(error, TimeoutError):
+        return PyTritonClientTimeoutError(
+            f"{what}: {stage} {target} timed out after {command.timeout_s:.3g} s."
+        )
+    if isinstance(error, NotHttp):
+        said = str(error)
+        # HTTP/2, on which gRPC runs, begins with the length of a frame: three bytes, of which the first is 0.
+        if said.startswith("\0"):
+            return wrong_port(what, target)
+        return PyTritonClientProtocolError(
+            f"{what}: {target} does not answer as an HTTP server does; it says {said!r}."
+        )
+    if isinstance(error, ValueError):
+        return PyTritonClientProtocolError(f"{what}: the answer of {target} cannot be read: {error}.")
+    sent = stage != _CONNECTING
+    return PyTritonClientConnectionError(f"{what}: {stage} {target} failed: {_describe(error)}", sent)
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
         return "connection refused: nothing listens there; is the server running, and on this port?"
     if isinstance(error, ConnectionResetError):
         return "the server closed the connection before it answered"

@@ -6,7 +6,6 @@ What a client does is written once, as such a generator; a shell runs it with a 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from pytriton.client._operations import Operation
 
-__all__ = ["AsyncTransport", "Exchange", "Flow", "Pause", "Transport", "run", "run_async"]
+__all__ = ["Exchange", "Flow", "Pause", "Transport", "run"]
 
 Result = TypeVar("Result")
 
@@ -50,16 +49,6 @@ class Transport(Protocol):
         """Close all connections."""
 
 
-class AsyncTransport(Protocol):
-    """A connection to a server for one event loop."""
-
-    async def exchange(self, command: Exchange) -> Any:
-        """Ask the server."""
-
-    async def close(self) -> None:
-        """Close all connections."""
-
-
 def run(flow: Flow[Result], transport: Transport) -> Result:
     """Run a flow in this thread."""
     try:
@@ -71,28 +60,6 @@ def run(flow: Flow[Result], transport: Transport) -> Result:
                 else:
                     answer = None
                     time.sleep(command.seconds)
-            except Exception as error:
-                command = flow.throw(error)
-            else:
-                command = flow.send(answer)
-    except StopIteration as stop:
-        result: Result = stop.value
-        return result
-    finally:
-        flow.close()
-
-
-async def run_async(flow: Flow[Result], transport: AsyncTransport) -> Result:
-    """Run a flow in this task."""
-    try:
-        command = next(flow)
-        while True:
-            try:
-                if isinstance(command, Exchange):
-                    answer = await transport.exchange(command)
-                else:
-                    answer = None
-                    await asyncio.sleep(command.seconds)
             except Exception as error:
                 command = flow.throw(error)
             else:

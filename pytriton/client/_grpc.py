@@ -61,25 +61,26 @@ class GrpcTransport:
                 compression=compression_of(self._grpc, operation),
             )
         except (self._grpc.RpcError, ValueError) as error:
-            raise self._failure(error, command) from error
+            raise self.failure(error, command) from error
         return decode(operation, data, command.what)
 
-    def stream(self, command: Exchange) -> Any:
+    def stream(self, command: Exchange, timeout_s: float | None) -> Any:
         """Start a call whose responses are read one by one."""
-        call = self._channel().stream_stream(method_of(command.operation, streaming=True))
         try:
-            return call(
+            return self._channel().stream_stream(method_of(command.operation, streaming=True))(
                 iter((encode(command.operation),)),
-                timeout=command.timeout_s,
+                timeout=timeout_s,
                 metadata=metadata_of(command.headers),
                 compression=compression_of(self._grpc, command.operation),
             )
         except ValueError as error:  # the channel is closed
-            raise self._failure(error, command) from error
+            raise self.failure(error, command) from error
 
     def failure(self, error: Exception, command: Exchange) -> Exception:
         """The exception of ours for one of gRPC's."""
-        return self._failure(error, command)
+        if self._closed:
+            return PyTritonClientClosedError(f"{command.what}: the client is closed.")
+        return translated(error, command, self._settings.target)
 
     def close(self) -> None:
         """Close the channel; calls that are under way fail."""
@@ -104,11 +105,6 @@ class GrpcTransport:
                     self._calls = {}
                     self._open()
         return self._opened
-
-    def _failure(self, error: Exception, command: Exchange) -> Exception:
-        if self._closed:
-            return PyTritonClientClosedError(f"{command.what}: the client is closed.")
-        return translated(error, command, self._settings.target)
 
 
 def channel_options() -> list[tuple[str, Any]]:

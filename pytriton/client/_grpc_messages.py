@@ -86,8 +86,11 @@ SCHEMA: Final[dict[str, str]] = {
     ),
     "ModelVersionPolicy.Specific": "1 *int64 versions",
     "ModelVersionPolicy": "3 ModelVersionPolicy.Specific specific",
-    "ModelInput": "1 string name, 2 int32 data_type, 4 *int64 dims, 8 bool optional",
-    "ModelOutput": "1 string name, 2 int32 data_type, 3 *int64 dims",
+    "ModelTensorReshape": "1 *int64 shape",
+    "ModelInput": (
+        "1 string name, 2 int32 data_type, 4 *int64 dims, 5 ModelTensorReshape reshape, 8 bool optional"
+    ),
+    "ModelOutput": "1 string name, 2 int32 data_type, 3 *int64 dims, 5 ModelTensorReshape reshape",
     "ModelInstanceGroup": "2 int32 count, 4 int32 kind",
     "ModelQueuePolicy": (
         "1 int32 timeout_action, 2 uint64 default_timeout_microseconds, 3 bool allow_timeout_override, "

@@ -270,6 +270,7 @@ def _tensors(tensors: Sequence[Any]) -> list[dict[str, Any]]:
             "data_type": dtypes.from_number(tensor.data_type).config_name,
             "dims": list(tensor.dims),
             "optional": getattr(tensor, "optional", False),
+            "reshape": {"shape": list(tensor.reshape.shape)} if tensor.HasField("reshape") else None,
         }
         for tensor in tensors
     ]

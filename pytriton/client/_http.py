@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import errno
 import http.client
 import os
 import select
@@ -20,12 +19,7 @@ from pytriton.client._flow import Exchange
 from pytriton.client._http_body import body_buffer, compressed, decompressed, joined_if_small, length_of
 from pytriton.client._settings import Settings
 from pytriton.client._wire import HttpReply, HttpRequest, decode, encode
-from pytriton.client.exceptions import (
-    PyTritonClientClosedError,
-    PyTritonClientConnectionError,
-    PyTritonClientProtocolError,
-    PyTritonClientTimeoutError,
-)
+from pytriton.client.exceptions import PyTritonClientClosedError
 
 __all__ = ["HttpTransport"]
 
@@ -38,7 +32,8 @@ class HttpTransport:
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.url
-        self._target = settings.target
+        self.target = settings.target
+        """The server, in messages."""
         self._tls = (settings.tls or _default_tls()).context() if settings.url.is_encrypted else None
         self._idle: collections.deque[http.client.HTTPConnection] = collections.deque()
         self._busy: set[http.client.HTTPConnection] = set()
@@ -76,7 +71,7 @@ class HttpTransport:
         """A connection that nobody else uses."""
         with self._lock:
             if self._closed:
-                raise PyTritonClientClosedError(f"The client of {self._target} is closed.")
+                raise PyTritonClientClosedError(f"The client of {self.target} is closed.")
             if self._owner != os.getpid():
                 # After a fork the connections are the parent's; to close our copies of them ends none.
                 self._owner = os.getpid()
@@ -130,30 +125,22 @@ class _Attempt:
 
     def reply(self) -> HttpReply:
         """Send the request and read the reply."""
-        what, target = self._command.what, self._transport._target
         try:
             if self._connection.sock is None:
                 self._connection.connect()
+            self._socket = self._connection.sock  # the connection lets go of it when it is to be closed
             self._stage = "sending to"
             self._send()
             self._stage = "waiting for an answer from"
             return self._read()
-        except TimeoutError:
-            raise _failures.timed_out(what, target, self._stage, self._command.timeout_s) from None
-        except http.client.BadStatusLine as error:
-            if isinstance(error, http.client.RemoteDisconnected):
-                raise self._broken(ConnectionResetError()) from error
-            raise self._not_http(str(error)) from error
-        except http.client.HTTPException as error:
-            if isinstance(error, http.client.IncompleteRead):
-                raise self._broken(ConnectionResetError()) from error
-            raise PyTritonClientProtocolError(
-                f"{what}: {target} does not answer as an HTTP server does ({type(error).__name__}: {error})."
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise _failures.from_http_failure(
+                _unwrapped(error),
+                self._stage,
+                self._command,
+                self._transport.target,
+                closed=self._transport.is_closed,
             ) from error
-        except ValueError as error:
-            raise PyTritonClientProtocolError(f"{what}: the answer cannot be read: {error}.") from error
-        except OSError as error:
-            raise self._broken(error) from error
 
     def _send(self) -> None:
         request, headers = self._request, {**self._request.headers, **self._command.headers}
@@ -164,7 +151,7 @@ class _Attempt:
             self._connection.request(request.method, request.path, joined_if_small(request) or None, headers)
         except (BrokenPipeError, ConnectionResetError):
             # A server that refuses a request may not read all of it; its answer says why.
-            if not _is_readable(self._connection.sock):
+            if not _is_readable(self._socket):
                 raise
 
     def _read(self) -> HttpReply:
@@ -176,6 +163,9 @@ class _Attempt:
             body = bytearray()
             while chunk := self._limited(response.read, _CHUNK):
                 body += chunk
+            if not body and isinstance(self._command.operation, ops.Infer):
+                # To http.client headers that break off are headers that end.
+                raise http.client.IncompleteRead(b"")
         else:
             body = body_buffer(response.length, headers)
             position = 0
@@ -184,6 +174,7 @@ class _Attempt:
                 if not count:
                     raise http.client.IncompleteRead(b"", len(body) - position)
                 position += count
+        response.close()  # else http.client takes an answer without a body to be still under way
         self._reusable = not response.will_close
         return HttpReply(response.status, headers, decompressed(body, headers))
 
@@ -195,27 +186,17 @@ class _Attempt:
         remaining = self._deadline - time.monotonic()
         if remaining <= 0:
             raise TimeoutError
-        self._connection.sock.settimeout(remaining)
+        self._socket.settimeout(remaining)
 
-    def _not_http(self, line: str) -> Exception:
-        what, target = self._command.what, self._transport._target
-        # gRPC's HTTP/2 begins with a frame of settings: three bytes of length, of which the first is 0.
-        if line.strip("'").startswith(("\0", "\\x00")):
-            return _failures.wrong_port(what, target)
-        return PyTritonClientProtocolError(
-            f"{what}: {target} does not answer as an HTTP server does; it says {line[:80]!r}."
-        )
 
-    def _broken(self, error: OSError) -> Exception:
-        what, target = self._command.what, self._transport._target
-        if self._transport.is_closed:
-            return PyTritonClientClosedError(f"{what}: the client was closed while a request was under way.")
-        if error.errno == errno.ETIMEDOUT:
-            return PyTritonClientTimeoutError(f"{what}: {self._stage} {target} timed out.")
-        sent = self._stage != "connecting to"
-        return PyTritonClientConnectionError(
-            f"{what}: {self._stage} {target} failed: {_failures.describe_os_error(error)}", sent
-        )
+def _unwrapped(error: Exception) -> Exception:
+    """What an exception of http.client means."""
+    if isinstance(error, http.client.RemoteDisconnected | http.client.IncompleteRead):
+        return ConnectionResetError()
+    if isinstance(error, http.client.HTTPException):
+        said = str(error).strip("'\"").replace("\\x00", "\0")
+        return _failures.NotHttp(said or type(error).__name__)
+    return error
 
 
 def _is_readable(connection: Any) -> bool:

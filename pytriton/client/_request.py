@@ -82,7 +82,15 @@ class Call(NamedTuple):
 class Signature:
     """A model's inputs and outputs, in the form that requests are checked against."""
 
-    def __init__(self, config: TritonModelConfig) -> None:
+    def __init__(
+        self, config: TritonModelConfig, wire_shapes: Mapping[str, tuple[int, ...]] | None = None
+    ) -> None:
+        """Take a model's configuration.
+
+        Args:
+            config: The model.
+            wire_shapes: Shapes in requests of the inputs for which they are others than in the model.
+        """
         self.label = f'model "{config.model_name}"'
         self.batching = config.batching
         self.decoupled = config.decoupled
@@ -90,6 +98,10 @@ class Signature:
         self.inputs = {spec.name: spec for spec in config.inputs or ()}
         self.outputs = {spec.name: spec for spec in config.outputs or ()}
         self._datatypes = {spec.name: spec.datatype for spec in config.inputs or ()}
+        # The server knows no tensor without dimensions: one of size 1 stands for none.
+        scalars = {spec.name: (1,) for spec in config.inputs or () if not spec.shape}
+        self._wire_shapes = {**scalars, **(wire_shapes or {})}
+        self._scalar_outputs = frozenset(spec.name for spec in config.outputs or () if not spec.shape)
         self._required = [spec.name for spec in config.inputs or () if not spec.optional]
 
     def inputs_of(self, call: Call, *, may_split: bool = False) -> list[Input]:
@@ -113,9 +125,11 @@ class Signature:
 
     def debatched(self, outputs: dict[str, Any], call: Call) -> dict[str, Any]:
         """The outputs of one sample, without the batch dimension."""
+        for name in self._scalar_outputs & outputs.keys():
+            outputs[name] = outputs[name].reshape(outputs[name].shape[: int(self.batching)])
         if call.is_batch or not self.batching:
             return outputs
-        return {name: array[0] for name, array in outputs.items()}
+        return {name: array[0, ...] for name, array in outputs.items()}
 
     def _by_name(self, call: Call) -> Mapping[str, Any]:
         if call.named:
@@ -147,20 +161,26 @@ class Signature:
         shape, datatype = self.inputs[name].shape, self._datatypes[name]
         where = f'{self.label}, input "{name}"'
         array = as_array(value, datatype, where)
-        rank = len(shape) + is_batch
-        if array.ndim == rank - 1 and tuple(shape) == (1,):
-            array = array[..., None]  # one value per row, given without the dimension that says so
-        sizes = array.shape[1:] if is_batch else array.shape
-        if array.ndim != rank or any(want not in (-1, got) for want, got in zip(shape, sizes, strict=True)):
-            expected = [*(["batch"] if is_batch else []), *shape]
-            hint = "" if array.ndim != rank + 1 - 2 * is_batch else self._other_method(is_batch)
-            raise PyTritonClientValueError(
-                f"{where}: expected shape ({', '.join(map(str, expected))}), where -1 is any size, "
-                f"got {array.shape}{hint}."
-            )
+        if not _fits(array, shape, is_batch):
+            array = self._as_on_the_wire(name, array, is_batch, where)
+        elif name in self._wire_shapes:
+            wire = _filled(self._wire_shapes[name], shape, array.shape[is_batch:])
+            array = array.reshape(*array.shape[:is_batch], *wire)
         if not is_batch and self.batching:
             array = array[None]
         return Input(name, datatype, array, where)
+
+    def _as_on_the_wire(self, name: str, array: Array, is_batch: bool, where: str) -> Array:
+        shape = tuple(self.inputs[name].shape)
+        if shape == (1,) and array.ndim == int(is_batch):
+            return array[..., None]  # one value per row, given without the dimension that says so
+        if name in self._wire_shapes and _fits(array, self._wire_shapes[name], is_batch):
+            return array
+        expected = ", ".join(map(str, [*(["batch"] if is_batch else []), *shape]))
+        hint = self._other_method(is_batch) if array.ndim == len(shape) + (not is_batch) else ""
+        raise PyTritonClientValueError(
+            f"{where}: expected shape ({expected}), where -1 is any size, got {array.shape}{hint}."
+        )
 
     def _other_method(self, is_batch: bool) -> str:
         if is_batch:
@@ -231,6 +251,19 @@ def _check_dict(what: str, given: Any) -> None:
             raise PyTritonClientValueError(
                 f"{what}: the value of {name!r} must be str, int or bool, got {type(value).__name__}."
             )
+
+
+def _fits(array: Array, shape: Sequence[int], is_batch: bool) -> bool:
+    sizes = array.shape[1:] if is_batch else array.shape
+    if array.ndim != len(shape) + is_batch:
+        return False
+    return all(want in (-1, got) for want, got in zip(shape, sizes, strict=True))
+
+
+def _filled(wire: Sequence[int], shape: Sequence[int], sizes: Sequence[int]) -> list[int]:
+    """The shape on the wire, whose free dimensions are those of the model's shape, in their order."""
+    free = iter([size for want, size in zip(shape, sizes, strict=True) if want == -1])
+    return [next(free) if want == -1 else want for want in wire]
 
 
 def _quoted(names: Any) -> str:

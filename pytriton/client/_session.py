@@ -6,13 +6,13 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from pytriton.client import _operations as ops
-from pytriton.client._config import config_from_json, config_from_metadata
+from pytriton.client._config import config_from_json, config_from_metadata, wire_shapes
 from pytriton.client._flow import Exchange, Flow, Pause
 from pytriton.client._request import Call, Input, Signature
 from pytriton.client._settings import Settings
@@ -61,10 +61,14 @@ class Session:
         self._signature = Signature(config) if config is not None and verified else None
         self._ids = itertools.count()
 
-    def signature(self) -> Flow[Signature]:
-        """The model's signature, from the server at first use."""
-        if self._signature is None:
-            yield from self.connect()
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests can be made: connect() is still to come otherwise."""
+        return self._signature is not None
+
+    @property
+    def signature(self) -> Signature:
+        """The model's inputs and outputs."""
         assert self._signature is not None
         return self._signature
 
@@ -77,12 +81,12 @@ class Session:
                 document = yield self._ask(
                     ops.GetConfig(self.settings.model_name, version), waiting.remaining_s
                 )
-                return self._adopt(config_from_json(document))
+                return self._adopt(config_from_json(document), wire_shapes(document))
             except PyTritonClientTimeoutError as error:
                 if not waiting.since_server_was_away:
                     _LOGGER.info("Waiting up to %.3g s: %s", waiting.remaining_s, error)
                 waiting.since_server_was_away = True
-                yield from waiting.pause(self._server_timed_out(waiting, error))
+                yield from waiting.pause(self._server_timed_out(waiting, waiting.reason(error)))
             except PyTritonClientProtocolError:
                 raise
             except PyTritonClientInferenceServerError as error:
@@ -95,14 +99,14 @@ class Session:
     def wait_for_server(self, timeout_s: float) -> Flow[None]:
         """Poll until the server is live and ready."""
         waiting = _Waiting(timeout_s)
-        last: PyTritonClientError | None = None
+        last: Exception | None = None
         while True:
             try:
                 live = yield self._ask(ops.ServerLive(), waiting.remaining_s)
                 if live and (yield self._ask(ops.ServerReady(), waiting.remaining_s)):
                     return
             except PyTritonClientTimeoutError as error:
-                last = error
+                last = waiting.reason(error)
             except PyTritonClientInferenceServerError as error:
                 if error.code is not ErrorCode.UNAVAILABLE:
                     raise
@@ -112,7 +116,7 @@ class Session:
     def wait_for_model(self, timeout_s: float) -> Flow[None]:
         """Poll until the model is ready, then ask for its configuration."""
         waiting = _Waiting(timeout_s)
-        last: PyTritonClientError | None = None
+        last: Exception | None = None
         operation = ops.ModelReady(self.settings.model_name, self.settings.model_version)
         while True:
             try:
@@ -120,7 +124,7 @@ class Session:
                     break
                 last = None
             except PyTritonClientTimeoutError as error:
-                last = error
+                last = waiting.reason(error)
             except PyTritonClientInferenceServerError as error:
                 if error.code not in (ErrorCode.UNAVAILABLE, *_UNKNOWN_MODEL):
                     raise
@@ -137,8 +141,10 @@ class Session:
         """Unload the model."""
         yield self._ask(ops.UnloadModel(self.settings.model_name), self.settings.init_timeout_s)
 
-    def _adopt(self, config: TritonModelConfig) -> TritonModelConfig:
-        self.config, self._signature = config, Signature(config)
+    def _adopt(
+        self, config: TritonModelConfig, shapes: Mapping[str, tuple[int, ...]] | None = None
+    ) -> TritonModelConfig:
+        self.config, self._signature = config, Signature(config, shapes)
         return config
 
     def _without_config(
@@ -203,8 +209,8 @@ class Session:
 
     def infer(self, call: Call) -> Flow[dict[str, Array]]:
         """Run the model once, or in parts if the batch is too large and parts are allowed."""
-        signature = self._signature or (yield from self.signature())
-        self.check_kind(signature, decoupled=False)
+        signature = self.signature
+        self.check_kind(decoupled=False)
         inputs = signature.inputs_of(call, may_split=self.settings.split_batches)
         parts = self._parts(signature, inputs, call)
         results = []
@@ -212,7 +218,14 @@ class Session:
             results.append((yield from self._infer_once(signature, part, call)))
         if len(results) == 1:
             return signature.debatched(results[0], call)
-        return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
+        joined = {name: np.concatenate([result[name] for result in results]) for name in results[0]}
+        return signature.debatched(joined, call)
+
+    def stream(self, call: Call) -> Exchange:
+        """The request whose responses come one by one."""
+        self.check_kind(decoupled=True)
+        operation = self.operation(self.signature.inputs_of(call), call)
+        return Exchange(operation, self.settings.inference_timeout_s, self._headers(call), self.settings.what)
 
     def operation(self, inputs: Sequence[Input], call: Call) -> ops.Infer:
         """The operation that runs the model on inputs."""
@@ -237,8 +250,9 @@ class Session:
             binary=self.binary,
         )
 
-    def check_kind(self, signature: Signature, *, decoupled: bool) -> None:
+    def check_kind(self, *, decoupled: bool) -> None:
         """Streaming models need streaming clients, and the others the others."""
+        signature = self.signature
         if signature.decoupled == decoupled:
             return
         if signature.decoupled:
@@ -269,7 +283,7 @@ class Session:
     ) -> Flow[dict[str, Array]]:
         operation = self.operation(inputs, call)
         timeout_s = self.timeout_s(call)
-        headers = {**self.settings.headers, **call.headers} if call.headers else self.settings.headers
+        headers = self._headers(call)
         if self.settings.retry is None:
             result: dict[str, Array] = yield Exchange(operation, timeout_s, headers, self.settings.what)
             return result
@@ -293,6 +307,9 @@ class Session:
             yield Pause(pause)
         raise AssertionError
 
+    def _headers(self, call: Call) -> Mapping[str, str]:
+        return {**self.settings.headers, **call.headers} if call.headers else self.settings.headers
+
     def _ask(self, operation: ops.Operation, remaining_s: float) -> Exchange:
         timeout_s = max(min(remaining_s, self.settings.inference_timeout_s), 0.001)
         return Exchange(operation, timeout_s, self.settings.headers, self.settings.what)
@@ -306,6 +323,7 @@ class _Waiting:
         self.since_server_was_away = False
         self._deadline = time.monotonic() + total_s
         self._pause_s = _FIRST_PAUSE_S
+        self._reason: PyTritonClientTimeoutError | None = None
 
     @property
     def remaining_s(self) -> float:
@@ -314,6 +332,12 @@ class _Waiting:
     @property
     def elapsed_s(self) -> float:
         return self.total_s - self.remaining_s
+
+    def reason(self, error: PyTritonClientTimeoutError) -> Exception:
+        """The error, or the last one that tells more: the last look may have had no time to see anything."""
+        if isinstance(error, PyTritonClientConnectionError) or self._reason is None:
+            self._reason = error
+        return self._reason
 
     def pause(self, error: PyTritonClientTimeoutError) -> Flow[None]:
         """Wait a little, or raise when the time is over."""

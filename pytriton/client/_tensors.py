@@ -64,7 +64,7 @@ def encode_array(array: Array, datatype: dtypes.DataType, where: str) -> Buffer:
 
 def decode_data(data: Buffer, datatype: dtypes.DataType, shape: Sequence[int]) -> Array:
     """The array over bytes from the wire; they are not copied, except for strings."""
-    count = math.prod(shape)
+    count = _count(shape)
     if datatype is dtypes.BYTES:
         return unpack_strings(data, count).reshape(shape)
     expected = count * datatype.byte_size
@@ -76,11 +76,20 @@ def decode_data(data: Buffer, datatype: dtypes.DataType, shape: Sequence[int]) -
 def decode_list(values: Iterable[Any], datatype: dtypes.DataType, shape: Sequence[int]) -> Array:
     """The array of values that came as a list; text becomes bytes."""
     if datatype is not dtypes.BYTES:
-        return np.array(values, datatype.numpy_dtype).reshape(shape)
-    array = np.empty(math.prod(shape), object)
+        array = np.array(values, datatype.numpy_dtype).ravel()
+        if array.size != _count(shape):
+            raise ValueError(f"{array.size} values for shape {list(shape)}")
+        return array.reshape(shape)
+    array = np.empty(_count(shape), object)
     flat = np.array(values, object).ravel()
     array[:] = [value.encode() if isinstance(value, str) else value for value in flat]
     return array.reshape(shape)
+
+
+def _count(shape: Sequence[int]) -> int:
+    if any(size < 0 for size in shape):
+        raise ValueError(f"a shape of {list(shape)}")
+    return math.prod(shape)
 
 
 def _from_anything(value: Any, datatype: dtypes.DataType, where: str) -> Array:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pytriton.client.exceptions import PyTritonClientValueError
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["Compression", "InferOptions", "Retry", "Tls", "check_compression"]
 
@@ -115,6 +117,8 @@ class Tls:
 
     def context(self) -> ssl.SSLContext:
         """The settings as Python's ssl module wants them."""
+        import ssl
+
         context = ssl.create_default_context(cafile=self.ca_file)
         if not self.verify:
             context.check_hostname = False

@@ -11,16 +11,6 @@ ENTRIES = list(read_table())
 
 PENDING: frozenset[str] = frozenset(
     {
-        "pytriton.client.AsyncioDecoupledModelClient",
-        "pytriton.client.AsyncioModelClient",
-        "pytriton.client.DecoupledModelClient",
-        "pytriton.client.FuturesModelClient",
-        "pytriton.client.asyncio_utils",
-        "pytriton.client.client.AsyncioDecoupledModelClient",
-        "pytriton.client.client.AsyncioModelClient",
-        "pytriton.client.client.DecoupledModelClient",
-        "pytriton.client.client.FuturesModelClient",
-        "pytriton.client.utils",
         "pytriton.triton.RemoteTriton",
     }
 )

@@ -133,7 +133,7 @@ def test_optional_inputs_can_be_left_out(url: str) -> None:
 
 
 def test_every_type(url: str) -> None:
-    values = {name: np.array([[0, 1, 0], [1, 1, 0]], name) for name in _TYPES}
+    values: dict[str, Any] = {name: np.array([[0, 1, 0], [1, 1, 0]], name) for name in _TYPES}
     with ModelClient(url, "types") as client:
         result = client.infer_batch(**values)
     for name, array in values.items():
@@ -186,7 +186,7 @@ def test_batches_are_split_on_request(url: str) -> None:
 
 
 def test_parameters_reach_the_function(url: str) -> None:
-    parameters = {"text": "ż", "number": -(2**40), "yes": True}
+    parameters: dict[str, str | int | bool] = {"text": "ż", "number": -(2**40), "yes": True}
     with ModelClient(url, "inspect") as client:
         client.infer_sample([1], parameters=parameters, headers={"X-Any": "1"})
     assert seen.pop() == parameters

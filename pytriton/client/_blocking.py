@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the blocking clients have in common."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from pytriton.client._base import BaseModelClient
+from pytriton.client._flow import Flow, Transport, run
+from pytriton.client._request import Call
+from pytriton.client._session import Session
+from pytriton.client._settings import Settings
+from pytriton.client.exceptions import PyTritonClientClosedError
+from pytriton.client.options import InferOptions
+from pytriton.model_config.triton_model_config import TritonModelConfig
+
+__all__ = ["BlockingClient"]
+
+Answer = TypeVar("Answer")
+Result = TypeVar("Result")
+Self = TypeVar("Self", bound="BlockingClient[Any]")
+
+
+class BlockingClient(BaseModelClient, Generic[Answer]):
+    """What the blocking clients have in common."""
+
+    _transport: Transport | None
+    _connecting: Future[TritonModelConfig] | None
+
+    def infer_sample(
+        self,
+        *inputs: Any,
+        parameters: dict[str, str | int | bool] | None = None,
+        headers: dict[str, str | int | bool] | None = None,
+        options: InferOptions | None = None,
+        **named_inputs: Any,
+    ) -> Answer:
+        """Run the model on one sample, which has no batch dimension; outputs are by name.
+
+        Args:
+            inputs: Arrays, or what NumPy makes arrays of, in the order of the model's inputs.
+            parameters: Parameters of the request.
+            headers: HTTP headers or gRPC metadata of the request.
+            options: Priority, sequence, timeout and other options.
+            named_inputs: Arrays by the inputs' names, instead of `inputs`.
+        """
+        return self._infer(Call.create(inputs, named_inputs, parameters, headers, options, is_batch=False))
+
+    def infer_batch(
+        self,
+        *inputs: Any,
+        parameters: dict[str, str | int | bool] | None = None,
+        headers: dict[str, str | int | bool] | None = None,
+        options: InferOptions | None = None,
+        **named_inputs: Any,
+    ) -> Answer:
+        """Run the model on a batch, along the first dimension; outputs are by name.
+
+        Args:
+            inputs: Arrays, or what NumPy makes arrays of, in the order of the model's inputs.
+            parameters: Parameters of the request.
+            headers: HTTP headers or gRPC metadata of the request.
+            options: Priority, sequence, timeout and other options.
+            named_inputs: Arrays by the inputs' names, instead of `inputs`.
+        """
+        return self._infer(Call.create(inputs, named_inputs, parameters, headers, options, is_batch=True))
+
+    @property
+    def model_config(self) -> TritonModelConfig:
+        """The model's configuration; asked for at first use."""
+        config = self._session.config
+        return self._connect() if config is None else config
+
+    @property
+    def is_batching_supported(self) -> bool:
+        """Whether the model takes batches."""
+        return self.model_config.max_batch_size > 0
+
+    def wait_for_model(self, timeout_s: float) -> None:
+        """Wait until the model is ready; PyTritonClientTimeoutError if that takes too long."""
+        self._run(self._session.wait_for_model(timeout_s))
+
+    def wait_for_server(self, timeout_s: float) -> None:
+        """Wait until the server is ready; PyTritonClientTimeoutError if that takes too long."""
+        self._run(self._session.wait_for_server(timeout_s))
+
+    def load_model(self, config: str | None = None, files: dict[str, bytes] | None = None) -> None:
+        """Have the server load the model.
+
+        Args:
+            config: Configuration in the server's JSON form, instead of the one in its repository.
+            files: Contents of the model's files by name, such as "file:1/model.onnx".
+        """
+        self._run(self._session.load_model(config, files))
+
+    def unload_model(self) -> None:
+        """Have the server unload the model."""
+        self._run(self._session.unload_model())
+
+    def close(self) -> None:
+        """Close the connections; requests that are under way fail. A second call does nothing."""
+        with self._lock:
+            self._closed = True
+            transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close()
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the client."""
+        self.close()
+
+    def _infer(self, call: Call) -> Answer:
+        raise NotImplementedError
+
+    def _start(self, settings: Settings, session: Session, lazy_init: bool) -> None:
+        super()._start(settings, session, lazy_init)
+        self._lock = threading.Lock()
+        self._transport = None
+        self._connecting = None
+        self._closed = False
+        if not lazy_init and session.config is None:
+            try:
+                self._connect()
+            except BaseException:
+                self.close()
+                raise
+
+    def _run(self, flow: Flow[Result]) -> Result:
+        transport = self._transport
+        return run(flow, self._open() if transport is None else transport)
+
+    def _open(self) -> Transport:
+        with self._lock:
+            if self._closed:
+                raise PyTritonClientClosedError(f"The client of {self._settings.what} is closed.")
+            transport = self._transport
+            if transport is None:
+                transport = self._transport = _transport(self._settings)
+            return transport
+
+    def _ready(self) -> None:
+        """Get to know the model, if that is still to be done; and fail if the client is closed."""
+        if self._transport is None:
+            self._open()
+        if not self._session.is_ready:
+            self._connect()
+
+    def _connect(self) -> TritonModelConfig:
+        # One thread asks, and those that come meanwhile get what it gets.
+        with self._lock:
+            connecting = self._connecting
+            leads = connecting is None
+            if connecting is None:
+                connecting = self._connecting = Future()
+        if leads:
+            try:
+                connecting.set_result(self._run(self._session.connect()))
+            except Exception as error:
+                connecting.set_exception(error)
+            except BaseException:
+                connecting.set_exception(
+                    PyTritonClientClosedError(
+                        f"{self._settings.what}: the thread that connected was interrupted."
+                    )
+                )
+                raise
+            finally:
+                self._connecting = None
+        return connecting.result()
+
+
+def _transport(settings: Settings) -> Transport:
+    if settings.url.protocol == "grpc":
+        from pytriton.client._grpc import GrpcTransport
+
+        return GrpcTransport(settings)
+    from pytriton.client._http import HttpTransport
+
+    return HttpTransport(settings)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flows in asyncio tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol, TypeVar
+
+from pytriton.client._flow import Exchange, Flow
+
+__all__ = ["AsyncTransport", "run_async"]
+
+Result = TypeVar("Result")
+
+
+class AsyncTransport(Protocol):
+    """A connection to a server for one event loop."""
+
+    async def exchange(self, command: Exchange) -> Any:
+        """Ask the server."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+
+    def abandon(self) -> None:
+        """Give up connections whose event loop has ended."""
+
+
+async def run_async(flow: Flow[Result], transport: AsyncTransport) -> Result:
+    """Run a flow in this task."""
+    try:
+        command = next(flow)
+        while True:
+            try:
+                if isinstance(command, Exchange):
+                    answer = await transport.exchange(command)
+                else:
+                    answer = None
+                    await asyncio.sleep(command.seconds)
+            except Exception as error:
+                command = flow.throw(error)
+            else:
+                command = flow.send(answer)
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
+    finally:
+        flow.close()

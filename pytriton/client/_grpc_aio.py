@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""gRPC for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from pytriton.client._flow import Exchange
+from pytriton.client._grpc import (
+    channel_credentials,
+    channel_options,
+    compression_of,
+    metadata_of,
+    translated,
+)
+from pytriton.client._grpc_wire import decode, encode, method_of
+from pytriton.client._settings import Settings
+from pytriton.client.exceptions import PyTritonClientClosedError
+from pytriton.client.options import Tls
+
+__all__ = ["AsyncGrpcTransport"]
+
+
+class AsyncGrpcTransport:
+    """A channel to one server for the tasks of one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._target = settings.target
+        self._calls: dict[str, Any] = {}
+        self._streams: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._closed = False
+        address, options = settings.url.without_scheme, channel_options()
+        if settings.url.is_encrypted:
+            credentials = channel_credentials(grpc, settings.tls or Tls())
+            self._channel = grpc.aio.secure_channel(address, credentials, options)
+        else:
+            self._channel = grpc.aio.insecure_channel(address, options)
+
+    async def exchange(self, command: Exchange) -> Any:
+        """Send an operation and wait for its result."""
+        operation = command.operation
+        method = method_of(operation)
+        call = self._calls.get(method)
+        if call is None:
+            call = self._calls[method] = self._channel.unary_unary(method)
+        try:
+            data = await call(
+                encode(operation),
+                timeout=command.timeout_s,
+                metadata=metadata_of(command.headers),
+                compression=compression_of(grpc, operation),
+            )
+        except asyncio.CancelledError as error:
+            raise self.closed_or(error, command) from None
+        except (grpc.RpcError, grpc.aio.UsageError) as error:
+            raise await self.failure(error, command) from error
+        return decode(operation, data, command.what)
+
+    def stream(self, command: Exchange, timeout_s: float | None) -> Any:
+        """Start a call whose responses are read one by one."""
+        call = self._channel.stream_stream(method_of(command.operation, streaming=True))(
+            iter((encode(command.operation),)),
+            timeout=timeout_s,
+            metadata=metadata_of(command.headers),
+            compression=compression_of(grpc, command.operation),
+        )
+        self._streams.add(call)
+        return call
+
+    async def failure(self, error: Exception, command: Exchange) -> Exception:
+        """The exception of ours for one of gRPC's."""
+        if self._closed:
+            return _closed(command)
+        # It may look at the port itself, which blocks for a moment.
+        return await asyncio.to_thread(translated, error, command, self._target)
+
+    def closed_or(self, error: asyncio.CancelledError, command: Exchange) -> BaseException:
+        """The cancellation, or what it means if gRPC did it because the channel was closed."""
+        # gRPC cancels calls when its channel is closed; tasks that are cancelled stay cancelled.
+        task = asyncio.current_task()
+        cancelling = getattr(task, "cancelling", None)
+        if self._closed and not (cancelling is not None and cancelling()):
+            return _closed(command)
+        return error
+
+    async def close(self) -> None:
+        """Close the channel; calls that are under way fail."""
+        self._closed = True
+        # Closing the channel alone does not tell the server of streams that nobody reads just now.
+        for call in list(self._streams):
+            call.cancel()
+        await self._channel.close()
+
+    def abandon(self) -> None:
+        """Give up a channel whose event loop has ended."""
+        self._closed = True
+
+
+def _closed(command: Exchange) -> PyTritonClientClosedError:
+    return PyTritonClientClosedError(f"{command.what}: the client was closed while a request was under way.")

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Threads for requests, and the bounded queue before them."""
+
+from __future__ import annotations
+
+import atexit
+import collections
+import contextlib
+import functools
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Final
+
+from pytriton.client.exceptions import PyTritonClientClosedError, PyTritonClientQueueFullError
+
+__all__ = ["Pool"]
+
+_pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+_NAME: Final = "pytriton-futures"
+
+
+class Pool:
+    """Runs functions in threads: so many at a time, and so many more may wait.
+
+    The threads are daemons, so that a pool nobody closed does not keep the interpreter from ending.
+    """
+
+    _closed: bool
+
+    def __init__(self, workers: int | None, waiting: int | None, on_end: Callable[[], None]) -> None:
+        """Start no thread yet.
+
+        Args:
+            workers: How many functions run at a time at most.
+            waiting: How many more may wait.
+            on_end: Called when the pool is closed and its last function has returned.
+        """
+        self._limit = float("inf") if workers is None else workers
+        self._waiting_limit = float("inf") if waiting is None else waiting
+        self._on_end = on_end
+        self._reset()
+        _end_at_exit()
+        _pools.add(self)
+
+    def submit(
+        self, function: Callable[[], Any], *, patience_s: float | None, blocking: bool = True
+    ) -> Future[Any]:
+        """Run a function when its turn comes.
+
+        Args:
+            function: What to run.
+            patience_s: How long to wait for a place in the queue; None waits without end.
+            blocking: Whether to wait for a place at all.
+        """
+        if self._owner != os.getpid():
+            self._reset()  # after a fork the threads are the parent's
+        future: Future[Any] = Future()
+        with self._changed:
+            self._wait_for_place(patience_s if blocking else 0.0)
+            self._queue.append((future, function))
+            if self._free < len(self._queue) and self._alive < self._limit:
+                self._alive += 1
+                self._free += 1
+                threading.Thread(target=self._work, name=_NAME, daemon=True).start()
+            self._changed.notify_all()
+        future.add_done_callback(self._forget_cancelled)
+        return future
+
+    def close(self, *, wait: bool) -> None:
+        """Take no more functions; those that wait are still run.
+
+        Args:
+            wait: Whether to return only when all have been run.
+        """
+        with self._changed:
+            ended = self._closed and not self._alive
+            self._closed = True
+            self._changed.notify_all()
+            if not self._alive and not ended:
+                self._on_end()
+            while wait and self._alive and self._owner == os.getpid():
+                self._changed.wait()
+
+    def abandon(self) -> None:
+        """Take no more functions, run none that wait, and end the ones that run."""
+        with self._changed:
+            self._closed = True
+            queued = list(self._queue)
+            self._changed.notify_all()
+        for future, _ in queued:
+            future.cancel()
+        self._on_end()
+
+    def _reset(self) -> None:
+        self._owner = os.getpid()
+        self._changed = threading.Condition()
+        self._queue: collections.deque[tuple[Future[Any], Callable[[], Any]]] = collections.deque()
+        self._alive = 0
+        self._free = 0
+        self._closed = False
+
+    def _wait_for_place(self, patience_s: float | None) -> None:
+        deadline = None if patience_s is None else time.monotonic() + patience_s
+        while True:
+            if self._closed:
+                raise PyTritonClientClosedError("FutureModelClient is already closed.")
+            room = self._limit - self._alive + self._free + self._waiting_limit
+            if len(self._queue) < room:
+                return
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise PyTritonClientQueueFullError(
+                    f"Queue is full: {self._limit:g} requests are under way, {self._waiting_limit:g} wait. "
+                    "Wait for some of them, or make the client with a larger max_queue_size or max_workers."
+                )
+            self._changed.wait(left)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._queue and not self._closed:
+                    self._changed.wait()
+                self._free -= 1
+                if not self._queue:
+                    break
+                future, function = self._queue.popleft()
+                self._changed.notify_all()
+            _settle(future, function)
+            del future, function
+            with self._changed:
+                self._free += 1
+        with self._changed:
+            self._alive -= 1
+            last = not self._alive
+        if last:
+            self._on_end()
+        with self._changed:
+            self._changed.notify_all()
+
+    def _forget_cancelled(self, future: Future[Any]) -> None:
+        if not future.cancelled():
+            return
+        with self._changed, contextlib.suppress(StopIteration):
+            entry = next(entry for entry in self._queue if entry[0] is future)
+            self._queue.remove(entry)
+            self._changed.notify_all()
+
+
+def _settle(future: Future[Any], function: Callable[[], Any]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(function())
+    except BaseException as error:
+        future.set_exception(error)
+
+
+@functools.cache
+def _end_at_exit() -> None:
+    atexit.register(_abandon_all)
+
+
+def _abandon_all() -> None:
+    for pool in list(_pools):
+        pool.abandon()
