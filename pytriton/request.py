@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = [
     "Request",
     "RequestBatch",
     "RequestRecords",
+    "RequestState",
     "Requests",
     "Response",
     "Responses",
@@ -60,8 +62,43 @@ class _NamedArrays:
         return self.data.items()
 
 
+class RequestState:
+    """What is known of a request while it is served. One that was made by hand is nobody's."""
+
+    _records: RequestRecords | None = None
+    _index: int = 0
+
+    @property
+    def id(self) -> str:
+        """The id that the client gave it, if it did."""
+        return "" if self._records is None else self._records.id(self._index)
+
+    @property
+    def timeout_s(self) -> float | None:
+        """How long after its arrival the client wants the answer at most, if it said so."""
+        timeout_us = 0 if self._records is None else self._records.timeout_us(self._index)
+        return timeout_us / 1e6 if timeout_us else None
+
+    @property
+    def remaining_time_s(self) -> float | None:
+        """What is left of the timeout, at least 0; it counts from when the request left the queue."""
+        timeout_s = self.timeout_s
+        if timeout_s is None or self._records is None:
+            return None
+        return max(0.0, timeout_s - (monotonic_ns() - self._records.received_ns()) / 1e9)
+
+    def is_cancelled(self) -> bool:
+        """Whether the request was cancelled, or its client has gone."""
+        return self._records is not None and self._records.is_cancelled(self._index)
+
+    def belongs_to(self, records: RequestRecords, index: int) -> None:
+        """Say where to look."""
+        self._records = records
+        self._index = index
+
+
 @dataclass
-class Request(_NamedArrays):
+class Request(_NamedArrays, RequestState):
     """One request: its inputs by name, its parameters, and the outputs that it asks for."""
 
     parameters: dict[str, ParameterValue] | None = None
@@ -108,6 +145,12 @@ class RequestRecords(Protocol):
     def requested_output_names(self, index: int) -> list[str]: ...
 
     def trace_context(self, index: int) -> str: ...
+
+    def id(self, index: int) -> str: ...
+
+    def timeout_us(self, index: int) -> int: ...
+
+    def received_ns(self) -> int: ...
 
     def is_cancelled(self, index: int) -> bool: ...
 
@@ -165,6 +208,11 @@ class RequestBatch(Sequence[Request]):
         """Parameters of a request."""
         return self._records.parameters(index)
 
+    @property
+    def records(self) -> RequestRecords:
+        """What is known of the requests besides their inputs."""
+        return self._records
+
     def is_cancelled(self, index: int) -> bool:
         """Whether a request was cancelled, or its client has gone."""
         return self._records.is_cancelled(index)
@@ -195,6 +243,8 @@ class RequestBatch(Sequence[Request]):
                 )
                 for index, data in enumerate(split_rows(self._inputs, self.rows))
             ]
+            for index, request in enumerate(self._requests):
+                request.belongs_to(self._records, index)
         return self._requests
 
 

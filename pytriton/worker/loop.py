@@ -12,10 +12,11 @@ from sys import getrefcount
 from time import monotonic_ns
 from typing import Any, NamedTuple
 
+from pytriton.batching.current import find_records_with
 from pytriton.batching.triton_context import serve_model
 from pytriton.exceptions import PyTritonUnrecoverableError
 from pytriton.model_config.triton_model_config import TritonModelConfig
-from pytriton.request import Array
+from pytriton.request import Array, RequestRecords
 from pytriton.worker.arena import Arena
 from pytriton.worker.callables import Caller
 from pytriton.worker.channel import Block, Channel, ChannelClosed, Execute, ProtocolError
@@ -73,6 +74,7 @@ class Worker:
         self._reader = BlockReader(spec.model)
         self._writer = ResultWriter(spec.model, strict=spec.strict)
         self._channel: Channel | None = None
+        self._work: Execute | None = None
         self._copied_before = 0
         self._owner = os.getpid()
         self.thread = threading.Thread(
@@ -91,6 +93,7 @@ class Worker:
 
     def _run(self) -> None:
         serve_model(self._model, self._function)
+        find_records_with(self._find_records)
         caller = Caller(self._function)
         try:
             while True:
@@ -122,10 +125,17 @@ class Worker:
             LOGGER.exception('model "%s": connecting to the server anew', self._model.model_name)
         finally:
             channel.close()
+            self._work = None
             self._copied_before, self._channel = self.bytes_copied, None
             self._end_forked_child()
         if not served and (streams is None or not streams.served):
             self._connector.pause()
+
+    def _find_records(self) -> RequestRecords | None:
+        work, channel = self._work, self._channel
+        if work is None or channel is None:
+            return None
+        return self._reader.copy_records(channel.segment, work.offset, lambda: self._work is work)
 
     def _streams(self, channel: Channel, caller: Caller) -> StreamServer | None:
         if self._spec.one_at_a_time:
@@ -149,6 +159,7 @@ class Worker:
             os._exit(1)
 
     def _execute(self, channel: Channel, work: Execute, caller: Caller) -> None:
+        self._work = work
         slot, offset, length = work
         exporter = channel.segment.export(offset, length)
         # Counted twice in the same way, since interpreters differ in what they count for one reference.

@@ -9,7 +9,8 @@ from sys import getrefcount
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
-from pytriton.request import Array, RequestBatch
+from pytriton.batching.current import find_records_with
+from pytriton.request import Array, RequestBatch, RequestRecords
 from pytriton.worker.arena import Arena, StreamArena
 from pytriton.worker.channel import Block, Channel, Execute
 from pytriton.worker.layout import ALL_REQUESTS
@@ -34,6 +35,7 @@ class Stream:
         kind = StreamArena if decoupled else Arena
         self.arena: Arena = kind(channel, self.slot, Block(offset, length), Block(free, free_length))
         self.context = copy_context()
+        self.context.run(find_records_with, self._find_records)
         self.steps: Generator[Any, Any, Any] | None = None
         """The generator whose steps the responses are, if it is one."""
         self.task: asyncio.Task[None] | None = None
@@ -81,6 +83,10 @@ class Stream:
         exporter = self._exporter
         del self._exporter  # this object may be referred to for longer
         return exporter if kept else None
+
+    def _find_records(self) -> RequestRecords | None:
+        batch: RequestBatch | None = getattr(self, "batch", None)
+        return None if batch is None else batch.records
 
     def _references(self) -> int:
         return getrefcount(self._exporter)

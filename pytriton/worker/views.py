@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from struct import Struct, unpack_from
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from pytriton import dtypes
 from pytriton.model_config.triton_model_config import TritonModelConfig
-from pytriton.request import Array, ParameterValue, RequestBatch
+from pytriton.request import Array, ParameterValue, RequestBatch, RequestRecords
 from pytriton.worker import layout
 from pytriton.worker.layout import BLOCK_HEADER, PARAMETER_HEADER, REQUEST_RECORD, TENSOR_RECORD
 from pytriton.worker.memory import Segment
@@ -22,6 +23,9 @@ __all__ = ["BlockReader", "element_dtype"]
 _BYTES: Final = dtypes.BYTES.number
 _ROWS: Final = np.dtype(np.uint64)
 _FLAGS: Final = Struct("=I")
+_NUMBER: Final = Struct("=Q")
+_RECEIVED_OFFSET: Final = BLOCK_HEADER.offset("received_ns")
+_TIMEOUT_OFFSET: Final = REQUEST_RECORD.offset("timeout_us")
 _FLAGS_OFFSET: Final = REQUEST_RECORD.offset("flags")
 _PARAMETER_VALUES: Final = {
     layout.PARAMETER_INT: Struct("=q"),
@@ -65,14 +69,23 @@ class BlockReader:
         batch = RequestBatch(inputs, records, total_rows=rows, batching=self._batching)
         return batch, free, free_length
 
+    def copy_records(self, segment: Segment, base: int, is_current: Callable[[], bool]) -> RequestRecords:
+        """What is known of the requests of a block that need not stay; marks are looked up while it does."""
+        memory = segment.memory
+        (count, _, _, requests, _, _, _, _, _) = BLOCK_HEADER.unpack_from(memory, base)
+        last = requests + (count - 1) * REQUEST_RECORD.size
+        (_, _, _, meta, meta_length, *_) = REQUEST_RECORD.unpack_from(memory, last)
+        block = memory[base : meta + meta_length]
+        return _CopiedRecords(segment, is_current, block, base, requests - base, count, self._outputs)
+
 
 class _Records:
     """The request records of a block; they hold its exporter, so they can be read as long as they exist."""
 
     __slots__ = ("_base", "_block", "_count", "_offset", "_outputs")
 
-    def __init__(self, exporter: Array, base: int, offset: int, count: int, outputs: list[str]) -> None:
-        self._block: Any = exporter
+    def __init__(self, block: Any, base: int, offset: int, count: int, outputs: list[str]) -> None:
+        self._block = block
         self._base = base
         self._offset = offset
         self._count = count
@@ -108,6 +121,20 @@ class _Records:
         end = meta - self._base + length
         return str(self._block[end - trace_length : end], errors="replace")
 
+    def id(self, index: int) -> str:
+        meta, output_count, id_length, _ = self._meta(index)
+        start = meta + 4 * output_count
+        return str(self._block[start : start + id_length], errors="replace")
+
+    def timeout_us(self, index: int) -> int:
+        offset = self._offset + index * REQUEST_RECORD.size + _TIMEOUT_OFFSET
+        timeout_us: int = _NUMBER.unpack_from(self._block, offset)[0]
+        return timeout_us
+
+    def received_ns(self) -> int:
+        received_ns: int = _NUMBER.unpack_from(self._block, _RECEIVED_OFFSET)[0]
+        return received_ns
+
     def is_cancelled(self, index: int) -> bool:
         """Whether the server has marked a request, which it does at any time."""
         offset = self._offset + index * REQUEST_RECORD.size + _FLAGS_OFFSET
@@ -125,3 +152,21 @@ class _Records:
             return str(self._block[start:end], errors="replace")
         value: ParameterValue = _PARAMETER_VALUES[kind].unpack_from(self._block, start)[0]
         return value
+
+
+class _CopiedRecords(_Records):
+    """The same of a batch whose memory may be another's by now."""
+
+    __slots__ = ("_is_current", "_segment")
+
+    def __init__(self, segment: Segment, is_current: Callable[[], bool], *of_block: Any) -> None:
+        super().__init__(*of_block)
+        self._segment = segment
+        self._is_current = is_current
+
+    def is_cancelled(self, index: int) -> bool:
+        if not self._is_current():
+            return super().is_cancelled(index)
+        offset = self._base + self._offset + index * REQUEST_RECORD.size + _FLAGS_OFFSET
+        flags: int = _FLAGS.unpack_from(self._segment.memory, offset)[0]
+        return flags & layout.REQUEST_CANCELLED != 0

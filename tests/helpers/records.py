@@ -23,6 +23,15 @@ class Records:
     def parameters(self, index: int) -> dict[str, ParameterValue]:
         return {}
 
+    def id(self, index: int) -> str:
+        return ""
+
+    def timeout_us(self, index: int) -> int:
+        return 0
+
+    def received_ns(self) -> int:
+        return 0
+
     def is_cancelled(self, index: int) -> bool:
         return False
 

@@ -30,6 +30,15 @@ class Records:
     def trace_context(self, index: int) -> str:
         return ""
 
+    def id(self, index: int) -> str:
+        return f"id-{index}"
+
+    def timeout_us(self, index: int) -> int:
+        return index * 1_000_000
+
+    def received_ns(self) -> int:
+        return 0
+
     def is_cancelled(self, index: int) -> bool:
         return False
 

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The batch that the running function works on: what is known of its requests besides their inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import TypeAlias, overload
+
+from pytriton.exceptions import PyTritonInvalidOperationError
+from pytriton.request import ParameterValue, RequestRecords, RequestState
+
+__all__ = ["CurrentBatch", "CurrentRequest", "current_batch", "find_records_with"]
+
+FindRecords: TypeAlias = Callable[[], RequestRecords | None]
+
+_find_records: ContextVar[FindRecords | None] = ContextVar("pytriton_find_records", default=None)
+
+
+class CurrentRequest(RequestState):
+    """A request without its inputs."""
+
+    def __init__(self, records: RequestRecords, index: int) -> None:
+        self.belongs_to(records, index)
+        self._given = records, index
+
+    @property
+    def rows(self) -> int:
+        """Rows of its part of the batch."""
+        records, index = self._given
+        return records.rows()[index]
+
+    @property
+    def parameters(self) -> dict[str, ParameterValue]:
+        """Parameters of the request, and headers that the server passes on."""
+        records, index = self._given
+        return records.parameters(index)
+
+    @property
+    def requested_output_names(self) -> list[str]:
+        """Outputs that the client asked for."""
+        records, index = self._given
+        return records.requested_output_names(index)
+
+
+class CurrentBatch(Sequence[CurrentRequest]):
+    """The requests of the batch that a function works on, in the order of their rows."""
+
+    def __init__(self, records: RequestRecords) -> None:
+        self._requests = [CurrentRequest(records, index) for index in range(len(records))]
+
+    def is_cancelled(self) -> bool:
+        """Whether nobody wants the result any more: every request was cancelled, or its client has gone."""
+        return all(request.is_cancelled() for request in self._requests)
+
+    @property
+    def remaining_time_s(self) -> float | None:
+        """How long anybody still waits for the result; None if somebody has set no limit."""
+        times = [request.remaining_time_s for request in self._requests]
+        known = [time for time in times if time is not None]
+        return max(known) if known and len(known) == len(times) else None
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    @overload
+    def __getitem__(self, index: int) -> CurrentRequest: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[CurrentRequest]: ...
+
+    def __getitem__(self, index: int | slice) -> CurrentRequest | list[CurrentRequest]:
+        return self._requests[index]
+
+
+def current_batch() -> CurrentBatch:
+    """The batch that the calling function works on, whatever its decorators."""
+    find = _find_records.get()
+    records = find() if find is not None else None
+    if records is None:
+        raise PyTritonInvalidOperationError(
+            "No batch is being worked on here. Call current_batch() in the inference function itself; "
+            "its other threads can be given what it returns."
+        )
+    return CurrentBatch(records)
+
+
+def find_records_with(find: FindRecords) -> None:
+    """Say how `current_batch` learns of the batch, in the present context."""
+    _find_records.set(find)
