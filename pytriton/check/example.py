@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.util
 import json
 import signal
@@ -149,14 +148,12 @@ def _ask_when_ready(server: ScriptThread, port: int) -> dict[str, Any]:
 
 
 def _grpc(port: int) -> Finding:
-    if importlib.util.find_spec("grpc") is None or importlib.util.find_spec("pytriton.client") is None:
-        return Finding("gRPC", Status.SKIPPED, "there is no gRPC client here")
-    client_module = importlib.import_module("pytriton.client")
+    if importlib.util.find_spec("grpc") is None:
+        return Finding("gRPC", Status.SKIPPED, "grpcio is not installed")
+    from pytriton.client import ModelClient
 
     def ask() -> dict[str, Any]:
-        with client_module.ModelClient(
-            f"grpc://{TRITON_LOCAL_IP}:{port}", MODEL, init_timeout_s=_TIMEOUT_S
-        ) as client:
+        with ModelClient(f"grpc://{TRITON_LOCAL_IP}:{port}", MODEL, init_timeout_s=_TIMEOUT_S) as client:
             return {name: array.tolist() for name, array in client.infer_batch(_A, _A).items()}
 
     return _asked("gRPC", ask)

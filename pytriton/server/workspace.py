@@ -65,8 +65,10 @@ class Workspace:
         return self._path.exists()
 
     def is_empty(self) -> bool:
-        """Whether it holds nothing but hidden files and the directory for sockets."""
-        return all(entry.name.startswith(".") or entry == self._sockets for entry in self._path.iterdir())
+        """Whether it holds nothing but hidden files and the directory for sockets, or is not there at all."""
+        return not self.exists() or all(
+            entry.name.startswith(".") or entry == self._sockets for entry in self._path.iterdir()
+        )
 
     def ensure(self) -> None:
         """Make the directory again after clean()."""

@@ -41,6 +41,15 @@ def test_identity_bytes(scheme: str) -> None:
     assert run_pair("identity_bytes", scheme=scheme) == ["all the same"]
 
 
+@SCHEMES
+def test_multi_instance(scheme: str) -> None:
+    assert run_pair("multi_instance", scheme=scheme) == ["squares: [9, 16]", "devices: [0, 1]"]
+
+
+def test_streaming() -> None:
+    assert run_pair("streaming", scheme="grpc") == ["one", "after", "the", "other"]
+
+
 def test_online_learning() -> None:
     assert run_pair("online_learning") == ["at first: 0.0", "in the end: 7.0"]
 

@@ -12,18 +12,22 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pytest
 
-from pytriton.client import ModelClient
+from pytriton.client import DecoupledModelClient, ModelClient
 from pytriton.client.exceptions import (
     PyTritonClientInferenceServerError,
     PyTritonClientModelUnavailableError,
+    PyTritonClientTimeoutError,
+    PyTritonClientValueError,
 )
+from pytriton.decorators import batch, pad_batch
 from pytriton.exceptions import PyTritonBadParameterError, PyTritonRuntimeError
 from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
 from pytriton.model_config.triton_model_config import TritonModelConfig
@@ -158,6 +162,69 @@ def test_unknown_models(serve: Serve) -> None:
     ):
         client.infer_sample(np.ones(1, np.float32))
     assert str(caught.value).replace(str(server.http_port), "8000") == error_in("Unknown models")
+
+
+def test_input_is_checked_first(serve: Serve) -> None:
+    server = serve(Model("m", echo, FLOATS, FLOATS))
+    row = np.ones((1, 1), np.float32)
+    with ModelClient(url_of(server), "m") as client:
+        with pytest.raises(PyTritonClientValueError) as caught:
+            client.infer_batch(row, row)
+        assert str(caught.value) == error_in("Input is checked first")
+        for wrong in (np.ones((9, 1), np.float32), np.ones((1, 1, 1), np.float32), np.ones((1, 1), complex)):
+            with pytest.raises(PyTritonClientValueError):
+                client.infer_batch(wrong)
+        assert client.infer_batch([[1]])["OUTPUT_1"].dtype == np.float32
+        assert server.statistics("m")["inference_count"] == 1
+
+
+def test_timeouts_of_streams(serve: Serve) -> None:
+    gate = threading.Event()
+
+    def two(requests: Any) -> Iterator[Any]:
+        yield echo(requests)
+        gate.wait(20)
+        yield echo(requests)
+
+    server = serve(Model("m", two, FLOATS, FLOATS, ModelConfig(decoupled=True)), security_config=OPEN)
+    url = f"grpc://{LOCAL}:{server.grpc_port}"
+    one = np.ones(1, np.float32)
+    with (
+        DecoupledModelClient(url, "m", inference_timeout_s=0.5) as hasty,
+        DecoupledModelClient(url, "m") as client,
+    ):
+        responses = hasty.infer_sample(one)
+        next(responses)
+        with pytest.raises(PyTritonClientTimeoutError):
+            next(responses)
+        gate.set()
+        streams = [client.infer_sample(one), client.infer_sample(one)]
+        assert [len(list(stream)) for stream in streams] == [2, 2]
+
+
+def test_pad_batch(serve: Serve) -> None:
+    seen: list[int] = []
+
+    @batch
+    @pad_batch
+    def padded(INPUT_1: Any) -> list[Any]:
+        seen.append(len(INPUT_1))
+        return [INPUT_1]
+
+    @batch
+    @pad_batch
+    def trimmed(INPUT_1: Any) -> list[Any]:
+        return [INPUT_1[:3]]
+
+    config = ModelConfig(max_batch_size=8, batcher=DynamicBatcher(preferred_batch_size=[4]))
+    server = serve(
+        Model("padded", padded, FLOATS, FLOATS, config), Model("trimmed", trimmed, FLOATS, FLOATS, config)
+    )
+    rows = np.arange(3, dtype=np.float32).reshape(3, 1)
+    for name in ("padded", "trimmed"):
+        with ModelClient(url_of(server), name) as client:
+            np.testing.assert_array_equal(client.infer_batch(rows)["OUTPUT_1"], rows)
+    assert seen == [4]
 
 
 def test_mistakes_are_told_by_bind() -> None:

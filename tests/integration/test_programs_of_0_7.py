@@ -8,13 +8,21 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from pytriton.client import (
+    AsyncioDecoupledModelClient,
+    AsyncioModelClient,
+    DecoupledModelClient,
+    FuturesModelClient,
+    ModelClient,
+)
+from pytriton.client.exceptions import PyTritonClientInferenceServerError
 from pytriton.decorators import (
     ConstantPadder,
     batch,
@@ -29,7 +37,7 @@ from pytriton.model_config import ModelConfig, Tensor
 from pytriton.proxy.types import Request
 from pytriton.triton import TritonSecurityConfig
 from tests.helpers.clients import ask, ask_later, pick
-from tests.helpers.server import Model, Server
+from tests.helpers.server import LOCAL, Model, Server, free_ports
 
 Array = npt.NDArray[Any]
 Serve = Callable[..., Server]
@@ -152,3 +160,59 @@ def test_a_token_of_ones_own_and_none_at_all(serve: Serve) -> None:
     )
     assert free.triton.get_access_token() is None
     assert free.get("/v2/models/m/stats").status == 200
+
+
+def stream(requests: list[Request]) -> Iterator[list[dict[str, Array]]]:
+    yield [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_every_client_takes_a_token(serve: Serve, protocol: str) -> None:
+    server = serve(
+        Model("m", echo, FLOATS, FLOATS),
+        Model("s", stream, FLOATS, FLOATS, ModelConfig(decoupled=True)),
+        security_config=TritonSecurityConfig("word", ["inference", "model-config"]),
+    )
+    url = f"{protocol}://{LOCAL}:{server.http_port if protocol == 'http' else server.grpc_port}"
+    one = np.ones(1, np.float32)
+    with ModelClient(url, "m", access_token="word") as client:
+        assert client.infer_sample(one)["OUTPUT_1"] == one
+    with FuturesModelClient(url, "m", access_token="word") as futures:
+        assert futures.infer_sample(one).result(20)["OUTPUT_1"] == one
+
+    async def infer() -> Any:
+        async with AsyncioModelClient(url, "m", access_token="word") as client:
+            return (await client.infer_sample(one))["OUTPUT_1"]
+
+    assert asyncio.run(infer()) == one
+    with (
+        ModelClient(url, "m", init_timeout_s=1) as stranger,
+        pytest.raises(PyTritonClientInferenceServerError),
+    ):
+        stranger.infer_sample(one)
+    if protocol == "http":
+        return
+    with DecoupledModelClient(url, "s", access_token="word") as decoupled:
+        assert [response["OUTPUT_1"] for response in decoupled.infer_sample(one)] == [one]
+
+    async def infer_stream() -> list[Any]:
+        async with AsyncioDecoupledModelClient(url, "s", access_token="word") as client:
+            return [response["OUTPUT_1"] async for response in client.infer_sample(one)]
+
+    assert asyncio.run(infer_stream()) == [one]
+
+
+def test_asyncio_clients_find_a_server_soon(serve: Serve) -> None:
+    ports = dict(zip(("http_port", "grpc_port", "metrics_port"), free_ports(3), strict=True))
+    one = np.ones(1, np.float32)
+
+    async def infer() -> float:
+        async with AsyncioModelClient(f"http://{LOCAL}:{ports['http_port']}", "m") as client:
+            answer = asyncio.create_task(client.infer_sample(one))
+            await asyncio.sleep(0)
+            await asyncio.to_thread(serve, Model("m", echo, FLOATS, FLOATS), config=ports)
+            begin = time.monotonic()
+            assert (await answer)["OUTPUT_1"] == one
+            return time.monotonic() - begin
+
+    assert asyncio.run(infer()) < 10

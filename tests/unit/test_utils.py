@@ -96,8 +96,11 @@ def test_silences_other_libraries() -> None:
 def test_workspace_under_its_old_path(tmp_path: Path) -> None:
     workspace = Workspace(workspace_path=tmp_path / "new")
     assert workspace.exists()
+    (workspace.path / "file").touch()
+    assert not workspace.is_empty()
     workspace.clean()
     assert not workspace.exists()
+    assert workspace.is_empty()
     assert issubclass(CleanupWarning, UserWarning)
 
 
