@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import functools
 import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, InvalidStateError
 from types import FrameType
 from typing import Final
 
 from pytriton.binding import Binding
-from pytriton.exceptions import PyTritonRuntimeError
+from pytriton.exceptions import PyTritonModelLoadError, PyTritonRuntimeError
 from pytriton.server.ports import Endpoint
+from pytriton.server.repository import ATTACH_TIMEOUT_S, ModelRepository
+from pytriton.server.workspace import Workspace
 
 __all__ = ["LEAST_WAIT_S", "Flag", "Run", "interrupted_by_sigterm", "stop_workers", "until"]
 
@@ -50,8 +54,15 @@ class Flag:
 class Run(abc.ABC):
     """A server from when functions can be served with it until they no longer are."""
 
-    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        workspace: Workspace,
+        attach_timeout_s: float = ATTACH_TIMEOUT_S,
+    ) -> None:
         self.endpoints = list(endpoints)
+        self.repository = ModelRepository(workspace.model_store_path, attach_timeout_s)
+        self._workspace = workspace
         self.ended = Flag()
         """Set when the server or a model has ended, or is about to be stopped."""
         self.bindings: list[Binding] = []
@@ -94,6 +105,27 @@ class Run(abc.ABC):
                 failure.__cause__ = cause
                 return failure
         return None
+
+    def prepare(self, binding: Binding, trouble: Future[str]) -> None:
+        """Write a model's files and start its workers; `trouble` gets the error if one of them ends."""
+        socket_path = self._workspace.new_socket_path()
+        self.repository.add(binding.model, socket_path, binding.worker_count)
+        binding.start_workers(socket_path, functools.partial(self._worker_failed, binding, trouble))
+
+    def take_place(self, old: Binding, new: Binding, trouble: Future[str]) -> None:
+        """Note that a model has taken the place of another."""
+        self.bindings[self.bindings.index(old)] = new
+        if trouble.done():
+            self.ended.set()
+
+    def _worker_failed(self, binding: Binding, trouble: Future[str], error: BaseException) -> None:
+        message = f'A worker of model "{binding.name}" has ended: {str(error) or repr(error)}'
+        failure = PyTritonModelLoadError(message)
+        failure.__cause__ = error
+        with contextlib.suppress(InvalidStateError):  # another one was first
+            trouble.set_exception(failure)
+        if binding in self.bindings:
+            self.ended.set()
 
     def versions_besides(self, binding: Binding) -> list[Binding]:
         """The other versions of a model that are served."""

@@ -23,7 +23,7 @@ from pytriton.server.control import ControlChannel, Op
 from pytriton.server.locate import locate_server
 from pytriton.server.ports import endpoints
 from pytriton.server.process import ServerProcess
-from pytriton.server.repository import ATTACH_TIMEOUT_S, ModelRepository, SavedModel
+from pytriton.server.repository import ATTACH_TIMEOUT_S, SavedModel
 from pytriton.server.security import TritonSecurityConfig
 from pytriton.server.workspace import Workspace
 
@@ -59,9 +59,7 @@ class ServerRun(Run):
             server: Executable to use, if it is given.
             on_exit: Called from a thread when the server has ended without having been asked to.
         """
-        super().__init__(endpoints(config, os.environ))
-        self._workspace = workspace
-        self._repository = ModelRepository(workspace.model_store_path)
+        super().__init__(endpoints(config, os.environ), workspace)
         exit_timeout = config.exit_timeout_secs
         self._exit_timeout_s = _EXIT_TIMEOUT_S if exit_timeout is None else float(exit_timeout)
         self._has_work_of_its_own = has_models_of_its_own(config) or bool(config.trace_config)
@@ -71,13 +69,13 @@ class ServerRun(Run):
             on_exit()
 
         self._process = ServerProcess(
-            server_command(config, security, self.endpoints, locate_server(server), self._repository),
+            server_command(config, security, self.endpoints, locate_server(server), self.repository),
             self.endpoints,
             environment={_WORKSPACE_VARIABLE: "\n".join(map(str, workspace.temporary_directories))},
             log_file=config.log_file,
             on_exit=ended,
         )
-        self._repository.add_bootstrap()
+        self.repository.add_bootstrap()
         self._process.start()
         self._forget_bootstrap()
 
@@ -88,12 +86,12 @@ class ServerRun(Run):
     def load(self, bindings: Sequence[Binding]) -> None:
         """Serve models; if one cannot be, none of them is."""
         names = sorted({binding.name for binding in bindings})
-        saved = [self._repository.save(name) for name in names]
+        saved = [self.repository.save(name) for name in names]
         replies: dict[str, Future[str]] = {}
         trouble: Future[str] = Future()
         try:
             for binding in bindings:
-                self._prepare(binding, trouble)
+                self.prepare(binding, trouble)
             for name in names:
                 replies[name] = self._process.control.submit(Op.LOAD, name)
             for name, reply in replies.items():
@@ -107,17 +105,17 @@ class ServerRun(Run):
 
     def replace(self, old: Binding, new: Binding) -> None:
         """Serve a model with another function; if that cannot be, the old one still serves it."""
-        saved = self._repository.save(new.name)
+        saved = self.repository.save(new.name)
         trouble: Future[str] = Future()
         reply: Future[str] | None = None
         try:
-            self._prepare(new, trouble)
+            self.prepare(new, trouble)
             reply = self._process.control.submit(Op.LOAD, new.name)
             self._wait_loaded(new.name, reply, trouble)
         except BaseException:
             if not self._has_loaded(new.name, reply):
                 stop_workers([new])
-                self._repository.restore(saved)
+                self.repository.restore(saved)
                 raise
             # It serves already, so that there is no way back to the old one.
             self._swap(old, new, trouble)
@@ -127,15 +125,15 @@ class ServerRun(Run):
     def unload(self, binding: Binding) -> None:
         """Serve a model no longer, once its requests are answered."""
         control = self._process.control
-        saved = self._repository.save(binding.name)
+        saved = self.repository.save(binding.name)
         others = self.versions_besides(binding)
         self.bindings.remove(binding)
-        self._repository.remove(binding.model)
+        self.repository.remove(binding.model)
         try:
             if others:
                 control.load(binding.name, _LOAD_TIMEOUT_S)
         except BaseException:
-            self._repository.restore(saved)
+            self.repository.restore(saved)
             self.bindings.append(binding)
             raise
         try:
@@ -169,21 +167,7 @@ class ServerRun(Run):
         except BaseException:
             self._process.kill()
             raise
-        self._repository.remove_bootstrap()
-
-    def _prepare(self, binding: Binding, trouble: Future[str]) -> None:
-        socket_path = self._workspace.new_socket_path()
-        self._repository.add(binding.model, socket_path, binding.worker_count)
-        binding.start_workers(socket_path, functools.partial(self._worker_failed, binding, trouble))
-
-    def _worker_failed(self, binding: Binding, trouble: Future[str], error: BaseException) -> None:
-        message = f'A worker of model "{binding.name}" has ended: {str(error) or repr(error)}'
-        failure = PyTritonModelLoadError(message)
-        failure.__cause__ = error
-        with contextlib.suppress(futures.InvalidStateError):  # another one was first
-            trouble.set_exception(failure)
-        if binding in self.bindings:
-            self.ended.set()
+        self.repository.remove_bootstrap()
 
     def _wait_loaded(self, name: str, reply: Future[str], trouble: Future[str]) -> None:
         futures.wait((reply, trouble), _LOAD_TIMEOUT_S, return_when=futures.FIRST_COMPLETED)
@@ -211,9 +195,7 @@ class ServerRun(Run):
         return reply.done() and reply.exception() is None
 
     def _swap(self, old: Binding, new: Binding, trouble: Future[str]) -> None:
-        self.bindings[self.bindings.index(old)] = new
-        if trouble.done():
-            self.ended.set()
+        self.take_place(old, new, trouble)
         try:
             self._await_release(old)
         finally:
@@ -262,15 +244,15 @@ class ServerRun(Run):
                 else:
                     self._take_back_model(name, versions, reply)
         for model in saved:
-            self._repository.restore(model)
+            self.repository.restore(model)
         for name in served & replies.keys():
             with contextlib.suppress(PyTritonRuntimeError):
-                self._repository.touch(name)
+                self.repository.touch(name)
                 self._process.control.load(name, _UNDO_TIMEOUT_S)
 
     def _take_back_versions(self, name: str, versions: Sequence[int], reply: Future[str]) -> None:
         if not self._has_loaded(name, reply):
-            self._repository.add_refused(name, versions)
+            self.repository.add_refused(name, versions)
             self._process.control.load(name, _UNDO_TIMEOUT_S)
 
     def _take_back_model(self, name: str, versions: Sequence[int], reply: Future[str]) -> None:
@@ -283,7 +265,7 @@ class ServerRun(Run):
             return
         if reply.exception() is not None:
             # As long as the last load of a model has failed, the whole server counts as not ready.
-            self._repository.add_placeholder(name, versions)
+            self.repository.add_placeholder(name, versions)
             control.load(name, _UNDO_TIMEOUT_S)
         control.unload(name, _UNDO_TIMEOUT_S)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from pytriton._lifecycle import Run
 from pytriton._native import BUNDLED_DIRECTORY
+from pytriton._remote_run import RemoteRun
 from pytriton._server_run import ServerRun
 from pytriton._serving import TritonBase
 from pytriton.constants import (
@@ -19,7 +20,7 @@ from pytriton.constants import (
     MONITORING_PERIOD_S,
     WAIT_FORM_MODEL_TIMEOUT_S,
 )
-from pytriton.exceptions import PyTritonInvalidOperationError
+from pytriton.exceptions import PyTritonInvalidOperationError, PyTritonServerError
 from pytriton.server.config import TritonConfig
 from pytriton.server.lifecycle import (
     DefaultTritonLifecyclePolicy,
@@ -27,6 +28,7 @@ from pytriton.server.lifecycle import (
     VertextAILifecyclePolicy,
 )
 from pytriton.server.ports import local_url
+from pytriton.server.remote import HttpServer, RemoteServer, ServerUrl
 from pytriton.server.security import (
     DEFAULT_PROTECTED_ENDPOINTS,
     TRITON_ACCESS_HEADER,
@@ -47,6 +49,7 @@ __all__ = [
     "VALID_TRITON_ENDPOINTS",
     "WAIT_FORM_MODEL_TIMEOUT_S",
     "DefaultTritonLifecyclePolicy",
+    "RemoteTriton",
     "Triton",
     "TritonBase",
     "TritonConfig",
@@ -59,6 +62,8 @@ LOGGER = logging.getLogger(__name__)
 
 TRITONSERVER_DIST_DIR: Final = BUNDLED_DIRECTORY
 """Directory of the bundled server; it exists only if there is one."""
+
+_LIVE_TIMEOUT_S: Final = 5.0
 
 
 class Triton(TritonBase):
@@ -142,3 +147,66 @@ class Triton(TritonBase):
                 "It may affect inference performance.",
                 self._config.log_verbose,
             )
+
+
+class RemoteTriton(TritonBase):
+    """Python functions that a Triton server of another process serves as models.
+
+    The server and this process must run on one machine, as the same user, and see the workspace under the
+    same path: they meet on Unix sockets in it and share memory. For two containers that is a common volume
+    and a `PYTRITON_HOME` on it.
+
+    Such a server is one that a `Triton` object has started, or any tritonserver 2.51 or newer with
+    `--model-control-mode=explicit`. Models are loaded with its repository API, their files in the request. A
+    server that has no backend of ours gets that too, and keeps a copy in memory for each load; started with
+    `--backend-directory` and the directory that `python -m pytriton._native` prints, it needs none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        workspace: Workspace | str | os.PathLike[str] | None = None,
+        access_token: str | None = None,
+    ) -> None:
+        """Describe where to serve; nothing is done yet.
+
+        Args:
+            url: Where the server answers: `[http://]host[:port]`, or `grpc://host[:port]`.
+            workspace: Directory for sockets, which must not exist yet; a temporary one by default.
+            access_token: Token that the server's model repository wants; a default `Triton` tells it with
+                get_access_token().
+        """
+        self._remote = _remote_server(ServerUrl.parse(url), access_token)
+        super().__init__(str(self._remote.url), workspace, DefaultTritonLifecyclePolicy, access_token)
+
+    def is_alive(self) -> bool:
+        """Whether the server answers and all bound models are served."""
+        run = self._run
+        if run is not None and self._connected:
+            return run.is_alive()
+        try:
+            self._remote.check_live(_LIVE_TIMEOUT_S)
+        except PyTritonServerError:
+            return False
+        return not self._bindings
+
+    def _launch(self) -> None:
+        self.connect()
+
+    def _ready_run(self) -> Run:
+        if self._run is None:
+            self._workspace.ensure()
+            self._keep(RemoteRun(self._remote, self._workspace))
+        assert self._run is not None
+        return self._run
+
+    def _after_stop(self) -> None:
+        LOGGER.info("The models are no longer in the server at %s.", self._remote.url)
+
+
+def _remote_server(url: ServerUrl, access_token: str | None) -> RemoteServer:
+    if url.scheme != "grpc":
+        return HttpServer(url, access_token)
+    from pytriton.server.remote_grpc import GrpcServer  # not before somebody needs gRPC
+
+    return GrpcServer(url, access_token)

@@ -5,10 +5,10 @@
 #include <fcntl.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "binding.h"
@@ -23,9 +23,9 @@ namespace pytriton {
 
 namespace {
 
-// An instance that is called so fails. That makes a load fail without a harm to what is served: the app has
-// use for it when it takes back a version that it could not add (pytriton/server/repository.py).
-constexpr std::string_view kRefusedInstance = "pytriton_refused";
+// A file of this name in the directory of a model makes loading it fail, without harm to what is served. The
+// app has use for that when it takes back a version that it could not add (pytriton/server/repository.py).
+constexpr const char* kRefusal = "/refused";
 
 struct Backend {
   ModelRegistry models;
@@ -110,6 +110,9 @@ void InitializeModel(TRITONBACKEND_Model* handle) {
     backend.models.Add(handle, name);
     return;
   }
+  if (std::filesystem::exists(std::string(location) + kRefusal)) {
+    throw Failure(Code::kUnavailable, "another version of the model is taken back");
+  }
   // Triton may load anew what has not changed; the workers need not know of it.
   std::shared_ptr<Model> model = backend.models.Find(binding.socket_path);
   if (model == nullptr) {
@@ -119,21 +122,6 @@ void InitializeModel(TRITONBACKEND_Model* handle) {
   backend.models.Add(handle, name);
   backend.models.Set(handle, model);
   model->WaitForWorkers();  // Triton finalizes a model that fails here
-}
-
-void InitializeInstance(TRITONBACKEND_ModelInstance* handle) {
-  Model* const model = ModelOf(handle);
-  if (model == nullptr) {
-    return;
-  }
-  const char* name = nullptr;
-  Check(TRITONBACKEND_ModelInstanceName(handle, &name));
-  if (std::string_view(name).starts_with(kRefusedInstance)) {
-    throw Failure(Code::kUnsupported, "an instance of this name is refused");
-  }
-  auto instance = std::make_unique<Instance>(*model, handle);
-  Check(TRITONBACKEND_ModelInstanceSetState(handle, instance.get()));
-  instance.release();
 }
 
 void FinalizeModel(TRITONBACKEND_Model* handle) {
@@ -174,7 +162,13 @@ TRITONSERVER_Error* TRITONBACKEND_ModelFinalize(TRITONBACKEND_Model* model) {
 }
 
 TRITONSERVER_Error* TRITONBACKEND_ModelInstanceInitialize(TRITONBACKEND_ModelInstance* handle) {
-  return Guard([&] { InitializeInstance(handle); });
+  return Guard([&] {
+    if (Model* const model = ModelOf(handle)) {
+      auto instance = std::make_unique<Instance>(*model, handle);
+      Check(TRITONBACKEND_ModelInstanceSetState(handle, instance.get()));
+      instance.release();
+    }
+  });
 }
 
 TRITONSERVER_Error* TRITONBACKEND_ModelInstanceFinalize(TRITONBACKEND_ModelInstance* handle) {

@@ -161,7 +161,6 @@ TEST_CASE("a placeholder is there, and takes no requests") {
   REQUIRE(TRITONBACKEND_ModelInitialize(model.get()) == nullptr);
   TRITONBACKEND_ModelInstance instance;
   instance.model = model.get();
-  instance.name = "pytriton_refused_0_0";
   REQUIRE(TRITONBACKEND_ModelInstanceInitialize(&instance) == nullptr);
   Requests requests = Requests().Add({1, 2});
   CHECK(Contains(TakeMessage(TRITONBACKEND_ModelInstanceExecute(&instance, requests.handles.data(), 1)),
@@ -171,16 +170,17 @@ TEST_CASE("a placeholder is there, and takes no requests") {
   CHECK(TRITONBACKEND_ModelFinalize(model.get()) == nullptr);
 }
 
-TEST_CASE("an instance can be refused by its name") {
+TEST_CASE("a load can be refused, except that of a placeholder") {
   Loaded loaded;
   const auto model = loaded.MakeModel("m", loaded.BindingText(0));
-  REQUIRE(TRITONBACKEND_ModelInitialize(model.get()) == nullptr);
-  TRITONBACKEND_ModelInstance instance;
-  instance.model = model.get();
-  instance.name = "pytriton_refused_0_0";
-  CHECK(Contains(TakeMessage(TRITONBACKEND_ModelInstanceInitialize(&instance)), "is refused"));
-  CHECK(TRITONBACKEND_ModelInstanceFinalize(&instance) == nullptr);
+  const auto placeholder = loaded.MakeModel("p", "pytriton-binding 1\nkind placeholder\n");
+  for (const auto* const made : {model.get(), placeholder.get()}) {
+    testing::WriteFile(made->directory + "/refused", "");
+  }
+  CHECK(Contains(TakeMessage(TRITONBACKEND_ModelInitialize(model.get())), "is taken back"));
   CHECK(TRITONBACKEND_ModelFinalize(model.get()) == nullptr);
+  CHECK(TRITONBACKEND_ModelInitialize(placeholder.get()) == nullptr);
+  CHECK(TRITONBACKEND_ModelFinalize(placeholder.get()) == nullptr);
 }
 
 TEST_CASE("the bootstrap model starts the control channel and takes no requests") {

@@ -199,7 +199,6 @@ struct TRITONBACKEND_Model {
 struct TRITONBACKEND_ModelInstance {
   TRITONBACKEND_Model* model = nullptr;
   void* state = nullptr;
-  std::string name = "m_0_0";
   std::mutex mutex;
   std::vector<std::pair<uint64_t, pytriton::testing::Times>> batches;  // size, times; guarded by mutex
 

@@ -31,7 +31,7 @@ _BINDING: Final = "binding"
 _FILE_MODE: Final = 0o700
 # The server loads what is newer than what it has; file systems differ in how finely they tell.
 _CLOCK_STEP_NS: Final = 1_000_000
-_REFUSED_INSTANCE: Final = "pytriton_refused"
+_REFUSAL: Final = "refused"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class SavedModel:
     """The files of a model as they were, with their times."""
 
     name: str
+    config: Mapping[str, Any] | None
     versions: Mapping[int, TritonModelConfig]
     files: Mapping[Path, tuple[bytes | None, int]]
 
@@ -46,8 +47,10 @@ class SavedModel:
 class ModelRepository:
     """The models of one server, under one directory."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, attach_timeout_s: float = ATTACH_TIMEOUT_S) -> None:
         self._path = path
+        self._attach_timeout_s = attach_timeout_s
+        self._configs: dict[str, Mapping[str, Any]] = {}
         self._versions: dict[str, dict[int, TritonModelConfig]] = {}
         self._clock_ns = 0
 
@@ -61,7 +64,7 @@ class ModelRepository:
         directory = self._directory(model.model_name)
         versions = {**self._versions.get(model.model_name, {}), int(model.model_version): model}
         config = _config(model, versions)
-        text = binding_text(model, socket_path, workers)
+        text = binding_text(model, socket_path, workers, self._attach_timeout_s)
         self._write_version(directory, _version_name(model), text)
         self._write_config(directory, config)
         self._versions[model.model_name] = versions
@@ -86,7 +89,7 @@ class ModelRepository:
             for path in (directory, *directory.rglob("*"))
             if path.exists()
         }
-        return SavedModel(name, dict(self._versions.get(name, {})), files)
+        return SavedModel(name, self._configs.get(name), dict(self._versions.get(name, {})), files)
 
     def restore(self, saved: SavedModel) -> None:
         """Make a model as it was; the server takes it for unchanged."""
@@ -99,8 +102,20 @@ class ModelRepository:
         for path, (_, time_ns) in saved.files.items():
             os.utime(path, ns=(time_ns, time_ns))
         self._versions.pop(saved.name, None)
+        if saved.config is not None:
+            self._configs[saved.name] = saved.config
         if saved.versions:
             self._versions[saved.name] = dict(saved.versions)
+
+    def config(self, name: str) -> Mapping[str, Any]:
+        """The configuration of a model, in the server's JSON form."""
+        return self._configs[name]
+
+    def files(self, name: str) -> dict[str, bytes]:
+        """What else there is of a model, by path in its directory."""
+        directory = self._directory(name)
+        paths = [path for path in directory.rglob("*") if path.is_file() and path.name != _CONFIG]
+        return {path.relative_to(directory).as_posix(): path.read_bytes() for path in sorted(paths)}
 
     def touch(self, name: str) -> None:
         """Let the server look anew which versions there are."""
@@ -133,10 +148,8 @@ class ModelRepository:
         directory = self._directory(name)
         for version in refused:
             self._write_version(directory, str(version), _lines([_HEADER, "kind placeholder"]))
-        versions = self._versions[name]
-        config = _config(next(iter(versions.values())), versions)
-        group = {"name": _REFUSED_INSTANCE, "count": 1, "kind": DeviceKind.KIND_CPU.value}
-        self._write_config(directory, {**config, "instance_group": [*config["instance_group"], group]})
+        (directory / _REFUSAL).touch()
+        self._set_times(directory / _REFUSAL, directory)
 
     def remove_bootstrap(self) -> None:
         """Remove it again."""
@@ -154,6 +167,7 @@ class ModelRepository:
         self._set_times(directory / version / _BINDING, directory / version)
 
     def _write_config(self, directory: Path, config: Mapping[str, Any]) -> None:
+        self._configs[directory.name] = config
         (directory / _CONFIG).write_text(pbtxt.dumps(config), encoding="ascii")
         self._set_times(directory / _CONFIG, directory)
 
@@ -172,14 +186,19 @@ def _config(model: TritonModelConfig, versions: Mapping[int, TritonModelConfig])
     return ModelConfigGenerator(replace(model, instance_group=groups), sorted(versions)).get_config()
 
 
-def binding_text(model: TritonModelConfig, socket_path: Path, workers: int) -> str:
+def binding_text(
+    model: TritonModelConfig,
+    socket_path: Path,
+    workers: int,
+    attach_timeout_s: float = ATTACH_TIMEOUT_S,
+) -> str:
     """What the backend has to know of a model beyond the server's configuration."""
     lines = [
         _HEADER,
         "kind model",
         f"socket {socket_path}",
         f"workers {workers}",
-        f"attach-timeout-ms {int(ATTACH_TIMEOUT_S * 1000)}",
+        f"attach-timeout-ms {int(attach_timeout_s * 1000)}",
         f"memory-limit {MEMORY_LIMIT_BYTES}",
         f"batching {int(model.batching)}",
         f"decoupled {int(model.decoupled)}",

@@ -13,7 +13,7 @@ import pytest
 
 from pytriton.exceptions import PyTritonInvalidOperationError, PyTritonModelLoadError
 from pytriton.model_config import ModelConfig, Tensor
-from tests.helpers.gate import Gate, wait_for_queue
+from tests.helpers.gate import Gate, wait_for_queue, wait_until
 from tests.helpers.server import Address, Model, Server
 from tests.helpers.vectors import FLOATS, Pending, answer, document, gated, outputs, times
 from tests.helpers.vectors import vector_model as model
@@ -26,7 +26,9 @@ def ask(server: Address, name: str, version: int | None, value: float) -> list[A
 
 
 def is_ready(server: Address) -> bool:
-    return server.get("/v2/health/ready").status == 200
+    """Whether the server comes to be ready; it is not for as long as a model is being unloaded."""
+    wait_until(lambda: server.get("/v2/health/ready").status == 200, "a server that is ready")
+    return True
 
 
 def states(server: Address, name: str) -> dict[str, str]:

@@ -137,7 +137,8 @@ def test_refused_versions(repository: ModelRepository, tmp_path: Path) -> None:
     repository.add_refused("m", [2])
     assert "kind model" in (tmp_path / "m" / "1" / "binding").read_text(encoding="utf-8")
     assert "kind placeholder" in (tmp_path / "m" / "2" / "binding").read_text(encoding="utf-8")
-    assert 'name: "pytriton_refused"' in (tmp_path / "m" / "config.pbtxt").read_text(encoding="ascii")
+    assert times(tmp_path)["m/refused"] > times(tmp_path)["m/config.pbtxt"]
+    assert repository.files("m").keys() == {"1/binding", "2/binding", "refused"}
 
 
 def test_bootstrap(repository: ModelRepository, tmp_path: Path) -> None:
