@@ -4,15 +4,19 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <utility>
 
 #include "core/results.h"
 #include "error.h"
+#include "response_statistics.h"
 #include "scatter.h"
 
 namespace pytriton {
 
 namespace {
 
+// Responses of a request that statistics are kept of.
+constexpr uint32_t kMostReported = 1000;
 constexpr uint64_t kLeastStreamRoom = 32 * 1024;
 constexpr uint64_t kMostStreamRoom = 1024 * 1024;
 
@@ -28,11 +32,17 @@ uint64_t StreamRoom(uint64_t bytes) {
   return std::max(2 * bytes, std::clamp(8 * bytes, kLeastStreamRoom, kMostStreamRoom));
 }
 
-void EndStream(Request& request) {
-  if (request.IsCancelled()) {
-    request.Fail(Failure(Code::kCancelled, "the request was cancelled"));
+void EndStream(BatchRequest& request) {
+  if (request.handle.answered()) {
+    return;
+  }
+  if (request.handle.IsCancelled()) {
+    request.handle.Fail(Failure(Code::kCancelled, "the request was cancelled"));
+    request.delivery = Delivery::kCancelled;
   } else {
-    request.End();
+    request.handle.End();
+    // With a response in the same step, that is what there is to report.
+    request.delivery = request.delivery == Delivery::kNothing ? Delivery::kEnd : request.delivery;
   }
 }
 
@@ -59,7 +69,7 @@ std::vector<BatchRequest> Batch::Own(std::span<TRITONBACKEND_Request* const> req
   std::vector<BatchRequest> owned;
   owned.reserve(requests.size());
   for (TRITONBACKEND_Request* const request : requests) {
-    owned.push_back({Request(request), 1, {}});
+    owned.push_back({Request(request), 1, {}, Delivery::kNothing, 0});
   }
   return owned;
 }
@@ -103,9 +113,7 @@ void Batch::Look() noexcept {
   bool news = false;
   for (size_t index = 0; index < requests_.size(); ++index) {
     if (!cancelled_[index] && requests_[index].handle.IsCancelled()) {
-      std::byte* const record = block_ + sizeof(BlockHeader) + index * sizeof(RequestRecord);
-      auto* const flags = reinterpret_cast<uint32_t*>(record + offsetof(RequestRecord, flags));
-      std::atomic_ref<uint32_t>(*flags).store(kRequestCancelled, std::memory_order_relaxed);
+      MarkCancelled(index);
       cancelled_[index] = news = true;
     }
   }
@@ -127,20 +135,26 @@ void Batch::OnResult(const SlotView& slot, const Message& message) {
     compute_start_ns_ = std::clamp(message.begin_ns, exec_start_ns_, now);
   }
   compute_end_ns_ = std::clamp(message.end_ns, compute_start_ns_, now);
+  uint64_t sent = 0;
   if (message.length > 0 || !model_.binding().decoupled) {
-    TakeResult(slot, message);
+    sent = TakeResult(slot, message);
   }
-  if (final && model_.binding().decoupled) {
-    for (BatchRequest& request : requests_) {
-      EndStream(request.handle);
+  if (model_.binding().decoupled) {
+    if (final) {
+      for (BatchRequest& request : requests_) {
+        EndStream(request);
+      }
     }
-  } else if (!final) {
+    ReportResponses(Now());
+    LimitBacklog(sent);
+  }
+  if (!final) {
     auto* const taken = reinterpret_cast<uint64_t*>(block_ + offsetof(BlockHeader, results_taken));
     std::atomic_ref<uint64_t>(*taken).store(++results_taken_, std::memory_order_release);
   }
 }
 
-void Batch::TakeResult(const SlotView& slot, const Message& message) {
+uint64_t Batch::TakeResult(const SlotView& slot, const Message& message) {
   std::vector<uint64_t> request_rows;
   request_rows.reserve(requests_.size());
   for (const BatchRequest& request : requests_) {
@@ -151,6 +165,47 @@ void Batch::TakeResult(const SlotView& slot, const Message& message) {
       slot, message, {request_rows, rows_, static_cast<uint32_t>(binding.outputs.size()), binding.batching});
   const uint64_t copied = Scatter(binding, slot, results, requests_);
   model_.CountResult(rows_, results.tensor_bytes(), copied);
+  return copied;
+}
+
+// Streams that nobody reads would fill the server's memory.
+void Batch::LimitBacklog(uint64_t sent) {
+  const uint64_t limit = model_.binding().stream_memory_limit;
+  const uint64_t held = backlog_.Add(sent);
+  if (held <= limit || link_ == nullptr) {
+    return;
+  }
+  const Failure failure(Code::kUnavailable,
+                        "the server holds " + std::to_string(held) + " bytes of this stream, the limit is " +
+                            std::to_string(limit) +
+                            ": read the responses faster, or ask for fewer or smaller ones");
+  for (size_t index = 0; index < requests_.size(); ++index) {
+    requests_[index].handle.Fail(failure);
+    MarkCancelled(index);
+  }
+  link_->TellCancelled(slot_);
+}
+
+void Batch::MarkCancelled(size_t index) noexcept {
+  std::byte* const record = block_ + sizeof(BlockHeader) + index * sizeof(RequestRecord);
+  auto* const flags = reinterpret_cast<uint32_t*>(record + offsetof(RequestRecord, flags));
+  std::atomic_ref<uint32_t>(*flags).store(kRequestCancelled, std::memory_order_relaxed);
+}
+
+// Of each response for itself; of a very long stream, the first ones.
+void Batch::ReportResponses(uint64_t sent_ns) noexcept {
+  const uint64_t start = last_sent_ns_ == 0 ? compute_start_ns_ : last_sent_ns_;
+  for (BatchRequest& request : requests_) {
+    const Delivery delivery = std::exchange(request.delivery, Delivery::kNothing);
+    if (delivery != Delivery::kNothing && request.reported < kMostReported) {
+      ++request.reported;
+      Ignore(Guard([&] {
+        ReportResponse(instance_, request.handle, delivery,
+                       {start, std::max(start, compute_end_ns_), sent_ns});
+      }));
+    }
+  }
+  last_sent_ns_ = sent_ns;
 }
 
 void Batch::OnFailure(const Failure& failure) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "backlog.h"
 #include "core/link.h"
 #include "gather.h"
 #include "model.h"
@@ -33,8 +34,11 @@ class Batch final : public Task, private Watched {
  private:
   static std::vector<BatchRequest> Own(std::span<TRITONBACKEND_Request* const> requests);
   void Unwatch();
+  void MarkCancelled(size_t index) noexcept;
   void Look() noexcept override;
-  void TakeResult(const SlotView& slot, const Message& message);
+  void LimitBacklog(uint64_t sent);
+  void ReportResponses(uint64_t sent_ns) noexcept;
+  uint64_t TakeResult(const SlotView& slot, const Message& message);
   void Report() noexcept;
 
   Model& model_;
@@ -46,6 +50,8 @@ class Batch final : public Task, private Watched {
   const Gather gather_;  // after the requests, which it reads
   uint64_t rows_ = 0;
   uint64_t results_taken_ = 0;
+  uint64_t last_sent_ns_ = 0;  // the end of the last step
+  Backlog backlog_;
   std::byte* block_ = nullptr;   // once the inputs are in it
   Link* link_ = nullptr;         // while it is watched
   uint64_t slot_ = 0;            // while it is watched

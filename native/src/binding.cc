@@ -65,6 +65,8 @@ void ReadLine(const std::string& line, Binding& binding) {
     binding.attach_timeout = std::chrono::milliseconds(Number(words, std::numeric_limits<uint32_t>::max()));
   } else if (key == "memory-limit") {
     binding.memory_limit = Number(words, kMost);
+  } else if (key == "stream-memory-limit") {
+    binding.stream_memory_limit = Number(words, kMost);
   } else if (key == "batching") {
     binding.batching = Number(words, 1) == 1;
   } else if (key == "decoupled") {

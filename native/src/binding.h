@@ -23,6 +23,8 @@ struct Binding {
   uint32_t workers = 1;  // that loading waits for
   std::chrono::milliseconds attach_timeout{30000};
   uint64_t memory_limit = 0;  // bytes, per worker
+  // Bytes of a stream that the server may hold because its client does not read them.
+  uint64_t stream_memory_limit = uint64_t{1} << 30;
   bool batching = true;
   bool decoupled = false;  // any number of responses to a request
   std::vector<Tensor> inputs;

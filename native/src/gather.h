@@ -15,11 +15,16 @@
 
 namespace pytriton {
 
+// What a step of a stream was to one request.
+enum class Delivery { kNothing, kResponse, kError, kCancelled, kEnd };
+
 // A request of a batch and what the batch needs to know of it.
 struct BatchRequest {
   Request handle;
   uint64_t rows = 1;              // its share of the first dimension; 1 where the model does not batch
   std::vector<uint32_t> outputs;  // declared outputs it asks for
+  Delivery delivery = Delivery::kNothing;
+  uint32_t reported = 0;  // responses in the statistics
 };
 
 // Puts the requests of a batch into one block of shared memory: every input of all requests contiguous, in a

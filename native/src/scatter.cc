@@ -94,6 +94,7 @@ uint64_t Deliver(const Binding& binding, const SlotView& slot, const ResultTable
                  uint64_t first_row, BatchRequest& request) {
   if (const ErrorRecord* error = results.Error(index)) {
     request.handle.Fail(ToFailure(*error, slot));
+    request.delivery = Delivery::kError;
     return 0;
   }
   const ResponseRecord* const record = results.Response(index);
@@ -101,9 +102,11 @@ uint64_t Deliver(const Binding& binding, const SlotView& slot, const ResultTable
   uint64_t copied = 0;
   if ((flags & kResponseNone) == 0) {
     copied = SendResponse(binding, slot, results, index, first_row, request);
+    request.delivery = Delivery::kResponse;
   }
   if ((flags & kResponseLast) != 0) {
     request.handle.End();
+    request.delivery = copied == 0 && (flags & kResponseNone) != 0 ? Delivery::kEnd : request.delivery;
   }
   return copied;
 }
@@ -116,13 +119,17 @@ uint64_t Scatter(const Binding& binding, const SlotView& slot, const ResultTable
   uint64_t first_row = 0;
   for (uint32_t index = 0; index < requests.size(); ++index) {
     BatchRequest& request = requests[index];
-    if (binding.decoupled && request.handle.IsCancelled()) {
+    if (request.handle.answered()) {
+      // It has ended before the others.
+    } else if (binding.decoupled && request.handle.IsCancelled()) {
       request.handle.Fail(Failure(Code::kCancelled, "the request was cancelled"));
-    } else if (!request.handle.answered()) {
+      request.delivery = Delivery::kCancelled;
+    } else {
       try {
         copied += Deliver(binding, slot, results, index, first_row, request);
       } catch (const Failure& failure) {
         request.handle.Fail(failure);
+        request.delivery = Delivery::kError;
       }
     }
     first_row += request.rows;

@@ -281,4 +281,41 @@ TEST_CASE("a stream that is cancelled ends with that") {
   CHECK_FALSE(requests.outcomes[0]->statistics.at(0).first);
 }
 
+TEST_CASE("the statistics of responses: one for each, and one for the end") {
+  const Requests requests = Requests().Add({1, 2}).Add({3, 4});
+  Streaming stream(requests);
+  stream.Step(Number(0, 1).AddError(1, 3, "no"));
+  stream.Sync();  // the next one is written to the same place
+  stream.Step(Number(0, 2));
+  stream.End();
+  REQUIRE(requests.outcomes[0]->Released());
+  REQUIRE(requests.outcomes[1]->Released());
+  const auto& answered = requests.outcomes[0]->response_statistics;
+  REQUIRE(answered.size() == 3);
+  uint64_t last = 0;
+  for (size_t index = 0; index < 3; ++index) {
+    CHECK_FALSE(answered[index].failed);
+    CHECK((answered[index].output_start == 0) == (index == 2));
+    CHECK(answered[index].start >= last);
+    last = answered[index].end;
+    CHECK(last >= answered[index].output_start);
+  }
+  const auto& failed = requests.outcomes[1]->response_statistics;
+  REQUIRE(failed.size() == 1);
+  CHECK(failed[0].failed);
+}
+
+TEST_CASE("of a very long stream the first responses are in the statistics") {
+  const Requests requests = Requests().Add({1, 2});
+  Streaming stream(requests);
+  for (int32_t value = 0; value < 1100; ++value) {
+    stream.Step(Number(0, value));
+    stream.Sync();
+  }
+  stream.End();
+  REQUIRE(requests.outcomes[0]->Released());
+  CHECK(requests.outcomes[0]->responses == 1100);
+  CHECK(requests.outcomes[0]->response_statistics.size() == 1000);
+}
+
 }  // namespace pytriton

@@ -18,12 +18,21 @@ from pytriton.model_config.common import DeviceKind
 from pytriton.model_config.generator import ModelConfigGenerator
 from pytriton.model_config.triton_model_config import TensorSpec, TritonModelConfig
 
-__all__ = ["ATTACH_TIMEOUT_S", "MEMORY_LIMIT_BYTES", "ModelRepository", "SavedModel", "binding_text"]
+__all__ = [
+    "ATTACH_TIMEOUT_S",
+    "MEMORY_LIMIT_BYTES",
+    "STREAM_MEMORY_LIMIT_BYTES",
+    "ModelRepository",
+    "SavedModel",
+    "binding_text",
+]
 
 ATTACH_TIMEOUT_S: Final = 30.0
 """How long the server waits for the workers of a model that it loads."""
 MEMORY_LIMIT_BYTES: Final = 6 * 1024**3
 """Shared memory that one worker may use at most; only what batches need is ever taken."""
+STREAM_MEMORY_LIMIT_BYTES: Final = 1024**3
+"""What the server may hold of a stream whose client does not read; then the stream ends with an error."""
 
 _HEADER: Final = "pytriton-binding 1"
 _CONFIG: Final = "config.pbtxt"
@@ -200,6 +209,7 @@ def binding_text(
         f"workers {workers}",
         f"attach-timeout-ms {int(attach_timeout_s * 1000)}",
         f"memory-limit {MEMORY_LIMIT_BYTES}",
+        f"stream-memory-limit {STREAM_MEMORY_LIMIT_BYTES}",
         f"batching {int(model.batching)}",
         f"decoupled {int(model.decoupled)}",
         *_tensor_lines("input", model.inputs or ()),

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import http.client
 import json
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -17,11 +20,13 @@ from pytriton.exceptions import ErrorCode, PyTritonInferenceError
 from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
 from pytriton.request import Array, Response
 from tests.helpers.clients import ask
-from tests.helpers.server import Model, Server, running
-from tests.helpers.streams import Event, grpc_stream, rows, stream, stream_sse
+from tests.helpers.gate import wait_until
+from tests.helpers.server import LOCAL, TIMEOUT_S, Model, Server, running
+from tests.helpers.streams import Event, grpc_stream, rows, sse, stream, stream_sse
 
 FLOAT = Tensor((1,), np.float32)
 STEPS = 5
+MEGABYTE = 1 << 20
 
 
 @batch
@@ -289,3 +294,68 @@ def test_events_are_json(server: Server) -> None:
     assert reply.headers["content-type"].startswith("text/event-stream")
     assert reply.body.count(b"data: ") == 2
     assert b'"left":1' in reply.body
+
+
+class Flood:
+    """A stream of megabytes that would never end by itself."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def __call__(self, requests: Any) -> Iterator[Any]:
+        array = np.zeros((1, MEGABYTE // 4), np.float32)
+        many = int(requests[0]["INPUT_1"][0, 0])
+        try:
+            for index in range(many):
+                array[:] = index
+                yield [{"OUTPUT_1": array}]
+        finally:
+            self.closed.set()
+
+
+@pytest.fixture
+def flooded(serve: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Server, Flood]:
+    monkeypatch.setattr("pytriton.server.repository.STREAM_MEMORY_LIMIT_BYTES", 64 * MEGABYTE)
+    flood = Flood()
+    output = Tensor((-1,), np.float32)
+    return serve(Model("flood", flood, [FLOAT], [output], ModelConfig(decoupled=True))), flood
+
+
+def test_readers_that_do_not_read(flooded: tuple[Server, Flood]) -> None:
+    """The server takes what a stream gives, read or not; before it is full, the stream ends."""
+    server, flood = flooded
+    with sse(server, "flood", {"INPUT_1": [100_000]}) as events:
+        assert next(events)["OUTPUT_1"][:2] == [0, 0]
+        assert flood.closed.wait(TIMEOUT_S)
+        last = next(event for event in events if "error" in event)
+    assert "read the responses faster" in last["error"]
+    assert f"the limit is {64 * MEGABYTE}" in last["error"]
+    wait_until(lambda: server.statistics("flood")["inference_stats"]["fail"]["count"] == 1, "the end")
+
+
+def test_readers_that_read_get_any_amount(flooded: tuple[Server, Flood]) -> None:
+    server, _ = flooded
+    connection = http.client.HTTPConnection(LOCAL, server.http_port, timeout=TIMEOUT_S)
+    with contextlib.closing(connection):
+        connection.request("POST", "/v2/models/flood/generate_stream", json.dumps({"INPUT_1": [300]}))
+        response = connection.getresponse()
+        events, rest = 0, b""
+        while part := response.read(MEGABYTE):
+            assert b"error" not in part
+            events += (rest + part).count(b"data: ")
+            rest = part[-5:]
+        assert events == 300
+
+
+def test_statistics_of_responses(server: Server) -> None:
+    before = server.statistics("generator").get("response_stats", {})
+    stream(server, "generator", {"INPUT_1": rows(1)})
+    after = server.statistics("generator")["response_stats"]
+    assert len(after) == STEPS + 1
+    for index in range(STEPS):
+        counts = [
+            statistics.get(str(index), {}).get("success", {}).get("count", 0)
+            for statistics in (before, after)
+        ]
+        assert counts[1] == counts[0] + 1
+    assert after[str(STEPS)]["empty_response"]["count"] >= 1

@@ -41,6 +41,7 @@ def test_binding(repository: ModelRepository, tmp_path: Path) -> None:
         "workers 2",
         "attach-timeout-ms 30000",
         "memory-limit 6442450944",
+        "stream-memory-limit 1073741824",
         "batching 1",
         "decoupled 0",
         "input FP32 2 a b",
