@@ -42,6 +42,7 @@ __all__ = [
 
 _MODEL_NAME: Final = re.compile(r"[a-zA-Z0-9._-]+")
 _LONGEST_FILE_NAME: Final = 255
+_MAX_BATCHES_IN_FLIGHT: Final = 128  # as many as the server lets a worker take
 _INT32_MAX: Final = 2**31 - 1
 _UINT32_MAX: Final = 2**32 - 1
 _INT64_MAX: Final = 2**63 - 1
@@ -262,6 +263,17 @@ def check_config(model_name: str, config: Any) -> None:
     if not isinstance(config, ModelConfig):
         raise PyTritonValidationError(
             f'The config of model "{model_name}" must be a ModelConfig, got {config!r}.'
+        )
+    _check_batches_in_flight(model_name, config.batches_in_flight)
+
+
+def _check_batches_in_flight(model_name: str, count: Any) -> None:
+    if count is None:
+        return
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= _MAX_BATCHES_IN_FLIGHT:
+        raise PyTritonBadParameterError(
+            f'model "{model_name}": batches_in_flight must be an integer from 1 to {_MAX_BATCHES_IN_FLIGHT}, '
+            f"or None, got {count!r}."
         )
 
 

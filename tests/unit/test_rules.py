@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pytriton.exceptions import PyTritonBadParameterError, PyTritonValidationError
-from pytriton.model_config import DynamicBatcher, QueuePolicy, Tensor, TimeoutAction, rules
+from pytriton.model_config import DynamicBatcher, ModelConfig, QueuePolicy, Tensor, TimeoutAction, rules
 from pytriton.model_config.triton_model_config import ResponseCache, TensorSpec, TritonModelConfig
 
 DELAY = QueuePolicy(timeout_action=TimeoutAction.DELAY, default_timeout_microseconds=1)
@@ -283,3 +283,14 @@ def test_a_model_is_checked_against_every_rule(changes: dict[str, Any]) -> None:
 def test_the_batcher_means_nothing_without_batching() -> None:
     batcher = DynamicBatcher(preferred_batch_size=[99], default_priority_level=3, priority_levels=-1)
     rules.check_model(model(batching=False, max_batch_size=0, batcher=batcher))
+
+
+@pytest.mark.parametrize("count", [None, 1, 64, 128])
+def test_batches_in_flight(count: int | None) -> None:
+    rules.check_config("simple", ModelConfig(batches_in_flight=count))
+
+
+@pytest.mark.parametrize("count", [0, -1, 129, True, 1.5, "4"])
+def test_batches_in_flight_that_cannot_be(count: Any) -> None:
+    with pytest.raises(PyTritonBadParameterError, match=f'"simple": batches_in_flight .* got {count!r}'):
+        rules.check_config("simple", ModelConfig(batches_in_flight=count))
