@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +41,7 @@ class Binding:
         default = DECOUPLED_BATCHES_IN_FLIGHT if model.decoupled else 1
         self._batches_in_flight = config.batches_in_flight or default
         self._cancel_coroutines = config.cancel_coroutines
+        self._warmups = copy.deepcopy(config.model_warmup or [])
         self._workers: ThreadWorkers | None = None
         self.socket_path: Path | None = None
         """Where the workers meet the server, once they were started."""
@@ -90,7 +92,7 @@ class Binding:
         return self._workers is not None and self._workers.is_alive()
 
     def start_workers(self, socket_path: Path, on_failure: Callable[[BaseException], object]) -> None:
-        """Start the workers; they attach once the server listens on the socket."""
+        """Start the workers, and wait until they are warm; they attach once the server listens."""
         self.socket_path = socket_path
         spec = WorkerSpec(
             self.model,
@@ -98,9 +100,11 @@ class Binding:
             self._strict,
             batches_in_flight=self._batches_in_flight,
             cancel_coroutines=self._cancel_coroutines,
+            warmups=self._warmups,
         )
         self._workers = ThreadWorkers(spec, self._functions, on_failure)
         self._workers.start()
+        self._workers.wait_warm()
 
     def stop_workers(self, timeout_s: float) -> None:
         """Stop the workers; one that is stuck in its function is left behind."""
@@ -125,11 +129,12 @@ def bind_model(
     rules.check_tensors(model_name, "output", outputs)
     if config is not None and not isinstance(config, ModelConfig):
         raise PyTritonValidationError(f'model "{model_name}": config must be a ModelConfig, got {config!r}.')
+    config = config or ModelConfig()
     model = TritonModelConfig.create(
         model_name,
         inputs,
         outputs,
-        config or ModelConfig(),
+        config,
         model_version=model_version,
         instances=len(functions),
     )

@@ -193,7 +193,9 @@ class RequestBatch(Sequence[Request]):
 
     def with_inputs(self, inputs: dict[str, Array]) -> RequestBatch:
         """The same requests with other inputs."""
-        return RequestBatch(inputs, self._records, total_rows=self.total_rows, batching=self.batching)
+        batch = RequestBatch(inputs, self._records, total_rows=self.total_rows, batching=self.batching)
+        batch.spans = self.spans
+        return batch
 
     def is_requested(self, output: str, index: int | None = None) -> bool:
         """Whether one request, or any of them, asks for an output."""

@@ -13,6 +13,7 @@ from pytriton.constants import BACKEND_NAME
 from pytriton.model_config import rules
 from pytriton.model_config.common import DeviceKind, DynamicBatcher, ModelWarmup
 from pytriton.model_config.model_config import ModelConfig
+from pytriton.model_config.warmup_rules import check_warmups
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -95,6 +96,8 @@ class TritonModelConfig:
             response_cache=ResponseCache(enable=True) if config.response_cache else None,
         )
         rules.check_model(model)
+        # The server does not see it: the workers do it before they attach.
+        check_warmups(model, config.model_warmup)
         return model
 
 

@@ -7,7 +7,7 @@ of coroutine functions, or a lambda that makes a generator.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +40,21 @@ class Caller:
     def begin(self, batch: RequestBatch) -> Any:
         """What the function returns at first: a result, or something that gives some."""
         return self._function(batch if self._whole else list(batch))
+
+    def each(self, batch: RequestBatch) -> Iterator[Any]:
+        """Every result of a batch, of a model that may give any number."""
+        result = self.begin(batch)
+        if isinstance(result, Generator):
+            with closing(result):
+                yield from result
+        elif isinstance(result, AsyncGenerator):
+            try:
+                while (step := self._run(anext(result, _NOTHING))) is not _NOTHING:
+                    yield step
+            finally:
+                self._run(result.aclose())
+        else:
+            yield self._run(result) if isinstance(result, Awaitable) else result
 
     def finish(self, batch: RequestBatch, outputs: Any) -> Any:
         """The one result of a batch, out of what `direct` returned for its inputs."""

@@ -51,6 +51,11 @@ class Connector:
         """Whether `shutdown` was called."""
         return self._stopped.is_set()
 
+    def check(self) -> None:
+        """Raise if `shutdown` was called."""
+        if self._stopped.is_set():
+            raise ChannelClosed
+
     def open(self) -> Channel:
         """Connect and shake hands, however long it takes until somebody listens."""
         delay = _FIRST_DELAY_S
@@ -75,8 +80,7 @@ class Connector:
             shut(connection)
 
     def _attach(self) -> Channel:
-        if self._stopped.is_set():
-            raise ChannelClosed
+        self.check()
         connection = _Socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Connecting to a local socket waits for nothing but room in the backlog.
         connection.setblocking(False)
@@ -84,8 +88,7 @@ class Connector:
         connection.setblocking(True)
         self._socket = connection
         _connectors().add(self)
-        if self._stopped.is_set():  # shutdown() did not find the socket
-            raise ChannelClosed
+        self.check()  # shutdown() may not have found the socket
         hello = HELLO.pack(layout.MAGIC, layout.PROTOCOL_VERSION, self._capacity, layout.layout_hash(), 0)
         connection.send(hello, socket.MSG_NOSIGNAL)
         channel = Channel(connection, _welcome(connection))

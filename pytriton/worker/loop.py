@@ -6,7 +6,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from sys import getrefcount
 from time import monotonic_ns
@@ -16,6 +17,7 @@ from pytriton.batching.current import find_records_with
 from pytriton.batching.triton_context import serve_model
 from pytriton.exceptions import PyTritonUnrecoverableError
 from pytriton.model_config.triton_model_config import TritonModelConfig
+from pytriton.model_config.warmup import ModelWarmup
 from pytriton.request import Array, RequestRecords
 from pytriton.worker.arena import Arena
 from pytriton.worker.callables import Caller
@@ -25,6 +27,7 @@ from pytriton.worker.failures import code_and_text, describe
 from pytriton.worker.results import ResultWriter
 from pytriton.worker.streams import StreamServer
 from pytriton.worker.views import BlockReader
+from pytriton.worker.warmup import warm_up
 
 __all__ = ["Worker", "WorkerSpec"]
 
@@ -40,6 +43,7 @@ class WorkerSpec:
     strict: bool = False
     batches_in_flight: int = 1
     cancel_coroutines: bool = False
+    warmups: Sequence[ModelWarmup] = ()
 
     @property
     def one_at_a_time(self) -> bool:
@@ -68,6 +72,7 @@ class Worker:
     ) -> None:
         self._spec = spec
         self._model = spec.model
+        self._warmups = spec.warmups
         self._function = function
         self._on_failure = on_failure
         self._connector = Connector(spec.socket_path, capacity=spec.batches_in_flight)
@@ -77,6 +82,8 @@ class Worker:
         self._work: Execute | None = None
         self._copied_before = 0
         self._owner = os.getpid()
+        self.warm: Future[None] = Future()
+        """Done when the function has been warmed up, or has failed to be."""
         self.thread = threading.Thread(
             target=self._run, name=f"pytriton-{spec.model.model_name}-{index}", daemon=True
         )
@@ -93,9 +100,11 @@ class Worker:
 
     def _run(self) -> None:
         serve_model(self._model, self._function)
-        find_records_with(self._find_records)
         caller = Caller(self._function)
         try:
+            warm_up(self._model, self._warmups, caller, self._writer, self._connector.check)
+            find_records_with(self._find_records)
+            self.warm.set_result(None)
             while True:
                 self._serve(self._connector.open(), caller)
         except ChannelClosed:  # shutdown() was called
@@ -103,7 +112,10 @@ class Worker:
         except BaseException as error:
             LOGGER.error('model "%s": the worker has ended: %s', self._model.model_name, describe(error))
             self._on_failure(error)
+            if not self.warm.done():
+                self.warm.set_exception(error)
         finally:
+            self.warm.cancel()
             self.shutdown()
             caller.close()
 

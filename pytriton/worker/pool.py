@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from time import monotonic
 from typing import Any
 
+from pytriton.exceptions import PyTritonModelLoadError
 from pytriton.worker.loop import Worker, WorkerSpec
 
 __all__ = ["ThreadWorkers", "WorkerSpec"]
@@ -45,6 +47,14 @@ class ThreadWorkers:
         """Start the threads; they connect as soon as somebody listens."""
         for worker in self._workers:
             worker.thread.start()
+
+    def wait_warm(self) -> None:
+        """Wait until all functions have been warmed up; raises what failed."""
+        for worker in self._workers:
+            try:
+                worker.warm.result()
+            except CancelledError:
+                raise PyTritonModelLoadError("The workers were stopped before they were warm.") from None
 
     def stop(self, timeout_s: float) -> bool:
         """End the threads; false if a function has not returned in time."""

@@ -28,8 +28,9 @@ from pytriton.client.exceptions import (
     PyTritonClientValueError,
 )
 from pytriton.decorators import batch, pad_batch
-from pytriton.exceptions import PyTritonBadParameterError, PyTritonRuntimeError
+from pytriton.exceptions import PyTritonBadParameterError, PyTritonModelLoadError, PyTritonRuntimeError
 from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
+from pytriton.model_config.common import ModelWarmup, WarmupInput
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.telemetry import tracing
 from pytriton.triton import Triton, TritonSecurityConfig
@@ -256,6 +257,17 @@ if SHOWN:
 with Triton():
     pass
 """
+
+
+def test_warm_up(serve: Serve) -> None:
+    def fail(requests: Any) -> Any:
+        raise ArithmeticError
+
+    item = WarmupInput(np.float32, (1,), zero_data=True)
+    warmup = ModelWarmup("first", 1, {"INPUT_1": item}, 2)
+    with pytest.raises(PyTritonModelLoadError) as caught:
+        serve(Model("m", fail, FLOATS, FLOATS, ModelConfig(model_warmup=[warmup])))
+    assert error_in("Warm-up") in caught.value.message
 
 
 def test_output_of_the_server(tmp_path: Path) -> None:

@@ -84,6 +84,14 @@ def test_whole_batch_stays_whole(decorate: Callable[[Function], Function]) -> No
     assert "y" not in whole.inputs
 
 
+def test_spans_stay() -> None:
+    whole = RequestBatch({"x": np.ones((1, 2), np.int64)}, Records(1), total_rows=1, batching=True)
+    whole.spans = ["span"]
+    with running_for(model_with()):
+        (request,) = fill_optionals(y=np.array([7, 8]))(list)(whole)
+    assert request.span == "span"
+
+
 def test_requests_without_any_input() -> None:
     """Their number of rows is known of the batch alone."""
     function = fill_optionals(y=np.array([7, 8]))(list)

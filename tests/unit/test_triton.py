@@ -164,6 +164,9 @@ class FakeWorkers:
         self.world.events.append(f"workers of {self.spec.model.model_name}")
         self.running = True
 
+    def wait_warm(self) -> None:
+        assert self.running
+
     def stop(self, _timeout_s: float) -> bool:
         self.world.events.append(f"no workers of {self.spec.model.model_name}")
         self.running = False
