@@ -7,6 +7,7 @@ import contextlib
 import functools
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent import futures
@@ -49,8 +50,9 @@ class ServerRun(Run):
         workspace: Workspace,
         server: str | os.PathLike[str] | None,
         on_exit: Callable[[], None],
+        bindings: Sequence[Binding] = (),
     ) -> None:
-        """Start the server; it serves no model yet.
+        """Start the server.
 
         Args:
             config: Options of the server.
@@ -58,6 +60,7 @@ class ServerRun(Run):
             workspace: Where its files go.
             server: Executable to use, if it is given.
             on_exit: Called from a thread when the server has ended without having been asked to.
+            bindings: Models that it shall load when it starts, before it takes requests.
         """
         super().__init__(endpoints(config, os.environ), workspace)
         exit_timeout = config.exit_timeout_secs
@@ -68,16 +71,22 @@ class ServerRun(Run):
             self.ended.set()
             on_exit()
 
+        command = server_command(
+            config,
+            security,
+            self.endpoints,
+            locate_server(server),
+            self.repository,
+            loads_all=bool(bindings),
+        )
         self._process = ServerProcess(
-            server_command(config, security, self.endpoints, locate_server(server), self.repository),
+            command,
             self.endpoints,
             environment={_WORKSPACE_VARIABLE: "\n".join(map(str, workspace.temporary_directories))},
             log_file=config.log_file,
             on_exit=ended,
         )
-        self.repository.add_bootstrap()
-        self._process.start()
-        self._forget_bootstrap()
+        self._start(bindings)
 
     def server_failure(self) -> PyTritonRuntimeError | None:
         """Why the server does not run, if it does not."""
@@ -160,6 +169,31 @@ class ServerRun(Run):
             raise
         finally:
             stop_workers(self.bindings)
+
+    def _start(self, bindings: Sequence[Binding]) -> None:
+        trouble: Future[str] = Future()
+        started = threading.Event()
+
+        def give_up(_trouble: Future[str]) -> None:
+            if not started.is_set():
+                self._process.kill()  # it would wait for the workers
+
+        self.repository.add_bootstrap()
+        try:
+            for binding in bindings:
+                self.prepare(binding, trouble)
+            trouble.add_done_callback(give_up)
+            self._process.start()
+            started.set()
+            self._forget_bootstrap()
+        except BaseException as error:
+            stop_workers(bindings)
+            if trouble.done() and isinstance(error, PyTritonServerError):
+                raise PyTritonModelLoadError(str(trouble.exception())) from error
+            raise
+        self.bindings += bindings
+        if trouble.done():
+            self.ended.set()
 
     def _forget_bootstrap(self) -> None:
         try:

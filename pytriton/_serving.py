@@ -72,6 +72,12 @@ class TritonBase(abc.ABC):
     def _ready_run(self) -> Run:
         """The server that connect() shall load models into."""
 
+    def _note_bound(self, binding: Binding) -> None:  # noqa: B027
+        """Called when a model is bound that no server serves yet."""
+
+    def _note_unbound(self, binding: Binding) -> None:  # noqa: B027
+        """Called when a model is unbound that no server serves."""
+
     def bind(
         self,
         model_name: str,
@@ -119,6 +125,8 @@ class TritonBase(abc.ABC):
                 else:
                     self._run.replace(old, binding)
                 log_models(self._run, [binding])
+            else:
+                self._note_bound(binding)
             self._bindings[binding.key] = binding
 
     def unbind(self, model_name: str, model_version: int = 1) -> None:
@@ -139,6 +147,8 @@ class TritonBase(abc.ABC):
                 )
             if self._run is not None and self._connected:
                 self._run.unload(binding)
+            else:
+                self._note_unbound(binding)
             del self._bindings[key]
 
     def connect(self) -> None:
@@ -149,7 +159,7 @@ class TritonBase(abc.ABC):
                 return
             bindings = list(self._bindings.values())
             try:
-                run.load(bindings)
+                run.load([binding for binding in bindings if binding not in run.bindings])
             except BaseException:
                 self.stop()
                 raise

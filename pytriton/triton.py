@@ -12,6 +12,7 @@ from pytriton._native import BUNDLED_DIRECTORY
 from pytriton._remote_run import RemoteRun
 from pytriton._server_run import ServerRun
 from pytriton._serving import TritonBase
+from pytriton.binding import Binding
 from pytriton.constants import (
     MODEL_CONFIG_URL,
     MODEL_INFER_URL,
@@ -29,6 +30,7 @@ from pytriton.server.lifecycle import (
 )
 from pytriton.server.ports import local_url
 from pytriton.server.remote import HttpServer, RemoteServer, ServerUrl
+from pytriton.server.repository import ModelRepository
 from pytriton.server.security import (
     DEFAULT_PROTECTED_ENDPOINTS,
     TRITON_ACCESS_HEADER,
@@ -97,6 +99,7 @@ class Triton(TritonBase):
             local_url(self._config), workspace, triton_lifecycle_policy, self._security.access_token
         )
         self._trace_config = self._config.trace_config
+        self._store: ModelRepository | None = None
 
     def run(self) -> None:
         """Start the server; returns when it serves all bound models."""
@@ -107,6 +110,17 @@ class Triton(TritonBase):
     def get_access_token(self) -> str | None:
         """Token that restricted endpoints want."""
         return self._access_token
+
+    def _note_bound(self, binding: Binding) -> None:
+        if self._policy.local_model_store:
+            self._workspace.ensure()
+            self._store = self._store or ModelRepository(self._workspace.model_store_path)
+            # The server's run gives it a socket of its own.
+            self._store.add(binding.model, self._workspace.new_socket_path(), binding.worker_count)
+
+    def _note_unbound(self, binding: Binding) -> None:
+        if self._store is not None:
+            self._store.remove(binding.model)
 
     def _launch(self) -> None:
         self.run()
@@ -124,10 +138,19 @@ class Triton(TritonBase):
         self._workspace.ensure()
         try:
             # The callback keeps this object alive as long as its server runs.
-            run = ServerRun(self._config, self._security, self._workspace, self._server, self._on_exit)
+            run = ServerRun(
+                self._config,
+                self._security,
+                self._workspace,
+                self._server,
+                self._on_exit,
+                list(self._bindings.values()) if self._policy.local_model_store else (),
+            )
         except BaseException:
             self._workspace.clean()
             raise
+        finally:
+            self._store = None
         self._keep(run)
         self._warn_verbose()
 
