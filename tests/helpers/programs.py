@@ -20,7 +20,7 @@ import numpy as np
 from pytriton.decorators import batch
 from pytriton.exceptions import PyTritonError, PyTritonUnrecoverableError
 from pytriton.model_config import ModelConfig, Tensor
-from pytriton.triton import Triton
+from pytriton.triton import RemoteTriton, Triton
 from tests.helpers.server import local_config
 
 __all__ = ["PROGRAMS"]
@@ -91,6 +91,15 @@ def serves_and_fails() -> None:
         say("raised", type(error).__name__, error)
     say("alive", triton.is_alive())
     wait_for_a_line()
+
+
+@program
+def serves_in_another_server() -> None:
+    remote = RemoteTriton(os.environ["REMOTE_URL"], access_token=os.environ["REMOTE_TOKEN"])
+    for name, function in {"double": double, "gated": gated}.items():
+        remote.bind(name, function, [_FLOATS], [_FLOATS], config=ModelConfig(max_batch_size=16))
+    remote.serve(monitoring_period_s=0.1)
+    say("served")
 
 
 @batch

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +26,7 @@ from pytriton.server.locate import locate_backends, locate_server
 from pytriton.triton import RemoteTriton, TritonSecurityConfig
 from tests.helpers.gate import Gate, wait_for_queue, wait_until
 from tests.helpers.server import LOCAL, Address, Server, free_ports
-from tests.helpers.vectors import Pending, answer, document, gated, outputs, times
+from tests.helpers.vectors import TIMEOUT_S, Pending, answer, document, gated, outputs, times
 from tests.helpers.vectors import vector_model as model
 
 SCHEMES = ["http", "grpc"]
@@ -284,3 +287,88 @@ def test_end_of_the_server_ends_serve(stock: Callable[..., StockServer]) -> None
 def test_invalid_url(url: str) -> None:
     with pytest.raises(PyTritonValidationError, match="Invalid url"):
         RemoteTriton(url)
+
+
+# --- with a process of its own ------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def remote_program(server: Server, home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that serves in a server of this process, once it serves."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.helpers.programs", "serves_in_another_server"],
+        cwd=Path(__file__).parents[2],
+        env={
+            **os.environ,
+            "PYTRITON_HOME": str(home),
+            "REMOTE_URL": url_of(server),
+            "REMOTE_TOKEN": server.triton.get_access_token() or "",
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        say_until(process, b'log Model "gated"')
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def say_until(process: subprocess.Popen[bytes], words: bytes) -> None:
+    """Read what a program says up to a line that starts with these words."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(words):
+            return
+    raise AssertionError(f"the program never said {words!r}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_takes_the_models_out(
+    serve: Callable[..., Server], tmp_path: Path, number: signal.Signals
+) -> None:
+    server = serve(model("own", times(5)), security_config=None)
+    with remote_program(server, tmp_path) as program:
+        assert answer(server, "double", 1) == [2]
+        pending = Pending(server, "gated", 7)
+        say_until(program, b"working")
+        program.send_signal(number)
+        while server.get("/v2/models/gated/ready").status == 200:
+            pass
+        assert program.stdin is not None
+        program.stdin.write(b"\n")
+        program.stdin.flush()
+        assert outputs(pending.reply()) == [7]
+        assert program.wait(TIMEOUT_S) == 0
+    assert server.infer("double", document(1)).status != 200
+    assert answer(server, "own", 1) == [5]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_end_of_the_server_is_the_end_of_the_program(serve: Callable[..., Server], tmp_path: Path) -> None:
+    server = serve(security_config=None)
+    with remote_program(server, tmp_path) as program:
+        server.triton.stop()
+        assert program.wait(TIMEOUT_S) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_killed_program_fails_only_its_own_models(serve: Callable[..., Server], tmp_path: Path) -> None:
+    server = serve(model("own", times(5)), security_config=None)
+    with remote_program(server, tmp_path) as program:
+        pending = Pending(server, "gated", 7)
+        say_until(program, b"working")
+        program.kill()
+        assert pending.reply().status == 503
+        assert answer(server, "own", 1) == [5]
+    given = {"triton-access-token": server.triton.get_access_token() or ""}
+    for name in ("double", "gated"):
+        assert server.post(f"/v2/repository/models/{name}/unload", {}, given).status == 200
+    with RemoteTriton(url_of(server), access_token=given["triton-access-token"]) as remote:
+        model("double", times(3)).bind_to(remote)
+        assert answer(server, "double", 1) == [3]
