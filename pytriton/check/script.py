@@ -58,7 +58,7 @@ class ScriptThread(threading.Thread):
 
     @property
     def process(self) -> subprocess.Popen[str] | None:
-        """The running process."""
+        """The running process; a psutil.Popen where psutil is installed, so that it knows its children."""
         return self._process
 
     def start(self, flag: threading.Event | None = None) -> None:
@@ -81,7 +81,7 @@ class ScriptThread(threading.Thread):
     def run(self) -> None:
         """What the thread does."""
         try:
-            self._process = subprocess.Popen(
+            self._process = _popen_class()(
                 self.cmd,
                 cwd=self.workdir,
                 env={"PYTHONUNBUFFERED": "1", **os.environ},
@@ -111,3 +111,11 @@ class ScriptThread(threading.Thread):
     ) -> None:
         self.stop()
         self.join()
+
+
+def _popen_class() -> Callable[..., Any]:
+    try:
+        import psutil
+    except ImportError:
+        return subprocess.Popen
+    return psutil.Popen  # type: ignore[no-any-return]

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.helpers.examples import run_pair, run_script
+from pytriton.client import ModelClient
+from tests.helpers.examples import run_pair, run_script, running, serving
 from tests.helpers.server import free_ports
 
 SCHEMES = pytest.mark.parametrize("scheme", ["http", "grpc"])
@@ -48,6 +49,16 @@ def test_multi_instance(scheme: str) -> None:
 
 def test_streaming() -> None:
     assert run_pair("streaming", scheme="grpc") == ["one", "after", "the", "other"]
+
+
+def test_remote() -> None:
+    with serving("remote") as address:
+        ports = address.http_port, address.grpc_port, address.metrics_port
+        url = f"--url=http://127.0.0.1:{address.http_port}"
+        with ModelClient(f"http://127.0.0.1:{address.http_port}", "Double") as client:
+            client.wait_for_model(20)
+        with running("remote", "remote.py", url, ports=ports):
+            assert run_script("remote", "client.py", url) == ["Double: 4.0", "Triple: 6.0"]
 
 
 def test_online_learning() -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 from tests.helpers.server import Address, free_ports
 
-__all__ = ["EXAMPLES", "run_pair", "run_script", "serving"]
+__all__ = ["EXAMPLES", "run_pair", "run_script", "running", "serving"]
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 _TIMEOUT_S: Final = 50.0
@@ -30,14 +30,20 @@ def environment(ports: Sequence[int]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serving(example: str, script: str = "server.py") -> Iterator[Address]:
+def serving(example: str) -> Iterator[Address]:
     """The server of an example, which must end well by Ctrl-C."""
     ports = free_ports(len(_NAMES))
-    program = subprocess.Popen([sys.executable, str(EXAMPLES / example / script)], env=environment(ports))
+    with running(example, "server.py", ports=ports), contextlib.closing(Address(*ports)) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def running(example: str, script: str, *arguments: str, ports: Sequence[int]) -> Iterator[None]:
+    """A program that serves, which must end well by Ctrl-C."""
+    command = [sys.executable, str(EXAMPLES / example / script), *arguments]
+    program = subprocess.Popen(command, env=environment(ports))
     try:
-        address = Address(*ports)
-        with contextlib.closing(address):
-            yield address
+        yield
         program.send_signal(signal.SIGINT)
         assert program.wait(_TIMEOUT_S) == 0
     finally:
