@@ -16,9 +16,6 @@ TESTS: Final = Path(__file__).parents[1]
 GUIDE: Final = TESTS.parent / "docs" / "migrating-from-pytriton.md"
 TABLE: Final = Path(__file__).with_name("feature_rows.txt")
 
-PENDING: Final = 1
-"""Rows that wait for a test; whoever brings one strikes "pending" out and counts down."""
-
 
 @dataclass
 class Row:
@@ -28,7 +25,6 @@ class Row:
     name: str
     tests: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
-    pending: bool = False
 
 
 def read_rows() -> Iterator[Row]:
@@ -46,8 +42,6 @@ def read_rows() -> Iterator[Row]:
         head, _, rest = line.strip().partition(": ")
         if head == "guide":
             row.words.append(rest)
-        elif head == "pending":
-            row.pending = True
         else:
             row.tests += [f"{head}::{name}" for name in rest.split()]
     assert row is not None
@@ -68,7 +62,7 @@ def functions_of(path: Path) -> frozenset[str]:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.kind} {row.name}")
 def test_row_has_its_tests(row: Row) -> None:
     assert row.kind in ("M", "N", "D")
-    assert row.tests or row.words or row.pending
+    assert row.tests or row.words
     for test in row.tests:
         path, _, name = test.partition("::")
         assert name in functions_of(TESTS / path), test
@@ -83,7 +77,3 @@ def test_every_row_is_there_once() -> None:
     assert kinds.count("M") >= 48
     assert kinds.count("N") >= 17
     assert kinds.count("D") == 21
-
-
-def test_rows_that_wait() -> None:
-    assert sum(row.pending for row in ROWS) == PENDING

@@ -28,12 +28,17 @@ from pytriton.client.exceptions import (
     PyTritonClientValueError,
 )
 from pytriton.decorators import batch, pad_batch
-from pytriton.exceptions import PyTritonBadParameterError, PyTritonModelLoadError, PyTritonRuntimeError
+from pytriton.exceptions import (
+    PyTritonBadParameterError,
+    PyTritonInvalidOperationError,
+    PyTritonModelLoadError,
+    PyTritonRuntimeError,
+)
 from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
 from pytriton.model_config.common import ModelWarmup, WarmupInput
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.telemetry import tracing
-from pytriton.triton import Triton, TritonSecurityConfig
+from pytriton.triton import RemoteTriton, Triton, TritonSecurityConfig
 from tests.helpers.server import LOCAL, Model, Server, free_ports, local_config
 
 GUIDE: Final = (Path(__file__).parents[2] / "docs" / "migrating-from-pytriton.md").read_text(encoding="utf-8")
@@ -287,6 +292,18 @@ def test_backend(serve: Serve) -> None:
     server = serve(Model("m", echo, FLOATS, FLOATS))
     assert server.get("/v2/models/m").json["platform"] == "pytriton"
     assert TritonModelConfig("m").backend == "pytriton"
+
+
+def test_names_of_other_programs(serve: Serve) -> None:
+    server = serve(Model("m", echo, FLOATS, FLOATS), security_config=OPEN)
+    with (
+        RemoteTriton(f"http://localhost:{server.http_port}") as remote,
+        pytest.raises(PyTritonInvalidOperationError) as caught,
+    ):
+        remote.bind("m", echo, FLOATS, FLOATS)
+    assert str(caught.value).replace(str(server.http_port), "8000") == error_in("Names of other programs")
+    with ModelClient(url_of(server), "m") as client:
+        assert client.infer_sample(np.ones(1, np.float32))["OUTPUT_1"].tolist() == [1]
 
 
 def test_tracing(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
