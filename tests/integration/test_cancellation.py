@@ -100,7 +100,7 @@ def unary_grpc(server: Server, name: str) -> Iterator[None]:
 @contextlib.contextmanager
 def streamed_grpc(server: Server, name: str) -> Iterator[None]:
     """A request over a gRPC stream that is dropped at the end of the block."""
-    with grpc_stream(server) as opened:
+    with grpc_stream(server, drop=True) as opened:
         opened.send(name, ONE)
         opened.receive()
         yield
@@ -293,5 +293,5 @@ def test_the_current_batch_of_every_kind(serve: Any, kind: str, decoupled: bool)
     server = serve(Model("m", batch(functions[kind]), [FLOAT], [FLOAT], config))
     with grpc_stream(server) as opened:
         opened.send("m", {"INPUT_1": rows(1, 2)}, "ours", parameters={"known": True})
-        opened.receive()
+        assert opened.receive().request_id == "ours"
     assert seen == [[("ours", 2, {"known": True})]]
