@@ -109,6 +109,11 @@ class ResultWriter:
         self._decoupled = model.decoupled
         self._whole_table = align(RESULT_HEADER.size + TENSOR_RECORD.size * len(self._outputs))
 
+    @property
+    def model_name(self) -> str:
+        """Name of the model."""
+        return self._model
+
     def write_small(
         self, segment: Segment, start: int, length: int, batch: RequestBatch, outputs: Any
     ) -> Block | None:

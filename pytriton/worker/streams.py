@@ -17,6 +17,7 @@ from pytriton.exceptions import ErrorCode, PyTritonUnrecoverableError
 from pytriton.worker.callables import Caller, only, only_async
 from pytriton.worker.channel import Block, Cancelled, Channel, ChannelClosed, Execute, ProtocolError
 from pytriton.worker.failures import clear_frames, code_and_text, describe
+from pytriton.worker.heartbeat import Heartbeat
 from pytriton.worker.results import ResultWriter
 from pytriton.worker.stream import Stream
 from pytriton.worker.views import BlockReader
@@ -56,6 +57,7 @@ class StreamServer:
         self._turns: list[Stream] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._trouble: BaseException | None = None
+        self._heartbeat: Heartbeat | None = None
         self._listening = False
         self.served = 0
         """Batches that were begun."""
@@ -229,7 +231,11 @@ class StreamServer:
             loop.add_reader(self._channel, loop.stop)
         if self._turns:
             loop.call_soon(loop.stop)
+        if self._heartbeat is None:
+            self._heartbeat = Heartbeat(self._writer.model_name, loop)
+        self._heartbeat.start()
         loop.run_forever()
+        self._heartbeat.stop()
 
     def _abandon(self) -> None:
         """End what is still in flight: nobody is left to hear of it."""

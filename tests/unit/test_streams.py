@@ -469,3 +469,29 @@ def test_parameters_of_responses() -> None:
 def test_what_only_streams_may_give(response: Any) -> None:
     with serving(lambda requests: [response]) as served:
         assert 'model "m"' in served.echo(ROW).error(0)
+
+
+def test_blocking_calls_in_coroutines_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    blocked = threading.Event()
+
+    @batch
+    async def function(INPUT_1: Array) -> Any:
+        blocked.wait(0.8)  # nobody sets it
+        return [INPUT_1]
+
+    with streaming(function) as served:
+        for _ in range(2):
+            np.testing.assert_array_equal(run(served, ROW)[-1].output(), ROW)
+    (record,) = caplog.records
+    assert 'model "m": a coroutine did not await anything for' in record.getMessage()
+
+
+def test_coroutines_that_wait_are_not(caplog: pytest.LogCaptureFixture) -> None:
+    @batch
+    async def function(INPUT_1: Array) -> Any:
+        await asyncio.sleep(0.8)
+        return [INPUT_1]
+
+    with streaming(function) as served:
+        np.testing.assert_array_equal(run(served, ROW)[-1].output(), ROW)
+    assert caplog.records == []
