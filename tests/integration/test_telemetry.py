@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -218,3 +220,34 @@ def test_streams_have_a_span_until_they_end(serve: Serve, exporter: InMemorySpan
         (span,) = exporter.get_finished_spans()
         assert span.status.status_code.value == status
         exporter.clear()
+
+
+def test_coroutines_side_by_side_have_spans_of_their_own(
+    serve: Serve, exporter: InMemorySpanExporter
+) -> None:
+    both = asyncio.Event()
+    seen: list[tuple[bool, bool]] = []
+
+    async def meet(requests: list[Request]) -> list[dict[str, Any]]:
+        span = requests[0].span
+        before = trace.get_current_span() is span
+        seen.append((before, False))
+        if len(seen) == 2:
+            both.set()
+        await both.wait()
+        seen.append((before, trace.get_current_span() is span))
+        return [{"OUTPUT_1": requests[0]["INPUT_1"]}]
+
+    server = serve(
+        Model("m", meet, FLOATS, FLOATS, ModelConfig(max_batch_size=1, batches_in_flight=2)),
+        config={"http_header_forward_pattern": "traceparent"},
+    )
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda number: ask(server, _headers(number)), (1, 2)))
+    assert seen[2:] == [(True, True), (True, True)]
+    contexts = [span.context for span in exporter.get_finished_spans()]
+    assert sorted(context.trace_id for context in contexts if context is not None) == [1, 2]
+
+
+def _headers(number: int) -> dict[str, str]:
+    return {"traceparent": f"00-{number:032x}-{CALLER}-01"}
