@@ -16,7 +16,7 @@ from pytriton.model_config import ModelConfig, Tensor
 from pytriton.request import Array
 from tests.helpers.clients import ask, ask_later, pick
 from tests.helpers.server import TIMEOUT_S, Model
-from tests.helpers.streams import rows, stream
+from tests.helpers.streams import grpc_stream, rows, stream
 
 FLOAT = Tensor((1,), np.float32)
 COUNT = 8
@@ -174,3 +174,31 @@ def test_unbinding_ends_with_the_streams(serve: Any) -> None:
     unbinding.join(TIMEOUT_S)
     assert answers == [1, 2]
     assert not unbinding.is_alive()
+
+
+def test_streams_one_at_a_time(serve: Any) -> None:
+    running, most = 0, 0
+
+    @batch
+    def function(INPUT_1: Array) -> Iterator[Any]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        for index in range(3):
+            yield [INPUT_1 + index]
+        running -= 1
+
+    server = serve(one_by_one("m", function, decoupled=True, batches_in_flight=1))
+    with grpc_stream(server) as opened:
+        for value in range(10):
+            opened.send("m", {"INPUT_1": rows(value)}, str(value))
+        seen: dict[str, list[float]] = {}
+        ended = 0
+        while ended < 10:
+            event = opened.receive()
+            if event.final:
+                ended += 1
+            else:
+                seen.setdefault(event.request_id, []).append(event.outputs["OUTPUT_1"].item())
+    assert seen == {str(value): [value, value + 1, value + 2] for value in range(10)}
+    assert most == 1
