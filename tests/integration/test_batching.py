@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from itertools import chain
@@ -104,6 +105,16 @@ def _models() -> Iterator[Model]:
     yield _model("hurried", DynamicBatcher(default_queue_policy=hurried))
     own = QueuePolicy(default_timeout_microseconds=_FAR_AWAY_US, allow_timeout_override=True)
     yield _model("own_timeout", DynamicBatcher(default_queue_policy=own))
+    fixed = dataclasses.replace(own, allow_timeout_override=False)
+    yield _model("fixed_timeout", DynamicBatcher(default_queue_policy=fixed), max_batch_size=1)
+    yield _model("brief", DynamicBatcher(max_queue_delay_microseconds=_MOMENT_US))
+    by_priority = DynamicBatcher(
+        priority_levels=2,
+        default_priority_level=1,
+        default_queue_policy=QueuePolicy(default_timeout_microseconds=_FAR_AWAY_US),
+        priority_queue_policy={2: hurried},
+    )
+    yield _model("hurried_if_unimportant", by_priority)
     priorities = DynamicBatcher(
         priority_levels=3,
         default_priority_level=2,
@@ -215,6 +226,12 @@ def test_requests_wait_for_others_as_long_as_they_may(server: Server) -> None:
     assert [len(numbers) for numbers in batches] == [8]
 
 
+def test_requests_do_not_wait_longer_than_they_may(server: Server) -> None:
+    begin = time.monotonic()
+    assert ask(server, "brief", _row(1)).outputs["result"].item() == 2
+    assert time.monotonic() - begin >= _MOMENT_US / 1e6
+
+
 def test_a_preferred_size_is_not_waited_beyond(server: Server) -> None:
     futures = _send(server, "preferred", 2)
     wait_for_queue(server, "preferred", 2)
@@ -273,6 +290,27 @@ def test_requests_may_bring_their_own_timeout(server: Server) -> None:
         )
         assert "Request timeout expired" in str(_error(hurried))
     assert patient.result(TIMEOUT_S)["result"].item() == 2
+
+
+def test_timeouts_of_their_own_may_be_ignored(server: Server) -> None:
+    with plugged(server, "fixed_timeout", gate, _row(0)), plugged(server, "own_timeout", gate, _row(0)):
+        impatient = ask_later(server, "fixed_timeout", _row(1), timeout=1000)
+        wait_for_queue(server, "fixed_timeout", 1)
+        # When this one is refused, the time of the first one has run out as well.
+        assert "Request timeout expired" in str(
+            _error(ask_later(server, "own_timeout", _row(3), timeout=1000))
+        )
+    assert impatient.result(TIMEOUT_S)["result"].item() == 2
+
+
+def test_every_priority_has_its_own_policy(server: Server) -> None:
+    model = "hurried_if_unimportant"
+    with plugged(server, model, gate, _row(0)):
+        important = [ask_later(server, model, _row(1), priority=1), ask_later(server, model, _row(2))]
+        unimportant = ask_later(server, model, _row(3), priority=2)
+        assert "Request timeout expired" in str(_error(unimportant))
+    assert [array.item() for array in pick(important, "result")] == [2, 4]
+    assert sorted(chain(*batches)) == [0, 1, 2]
 
 
 def test_important_requests_go_first(server: Server) -> None:
