@@ -11,6 +11,7 @@ import numpy as np
 from pytriton.batching.batch_size import get_inference_request_batch_size
 from pytriton.batching.context import current_model
 from pytriton.batching.outputs import name_outputs
+from pytriton.batching.running_rows import RunningRows
 from pytriton.batching.spans import batch_spans
 from pytriton.batching.whole import mark_whole
 from pytriton.batching.wrapping import Call, leave_any, wrap
@@ -87,8 +88,11 @@ def _inputs(requests: Sequence[Request]) -> Mapping[str, Array]:
     return {name: np.concatenate([request[name] for request in requests]) for name in first}
 
 
-def _responses(requests: Sequence[Request], outputs: Any) -> Sequence[dict[str, Array]]:
+def _responses(requests: Sequence[Request], outputs: Any) -> Sequence[Any]:
     named = name_outputs(outputs)
+    if isinstance(named, RunningRows):
+        _check_rows(named, len(named.rows))
+        return named.split(_rows(requests))
     if isinstance(requests, RequestBatch) and requests.untouched:
         if requests.batching:
             _check_rows(named, requests.total_rows)
@@ -96,9 +100,15 @@ def _responses(requests: Sequence[Request], outputs: Any) -> Sequence[dict[str, 
     model = current_model.get()
     if len(requests) == 1 and (not requests[0] or (model is not None and not model.batching)):
         return [named]
-    rows = [get_inference_request_batch_size(request) for request in requests]
+    rows = _rows(requests)
     _check_rows(named, sum(rows))
     return list(split_rows(named, rows))
+
+
+def _rows(requests: Sequence[Request]) -> list[int]:
+    if isinstance(requests, RequestBatch) and requests.untouched:
+        return requests.rows
+    return [get_inference_request_batch_size(request) for request in requests]
 
 
 def _check_names(requests: Sequence[Request]) -> None:

@@ -14,7 +14,14 @@ from pytriton.exceptions import PyTritonValidationError
 if TYPE_CHECKING:
     from pytriton.model_config.triton_model_config import TritonModelConfig
 
-__all__ = ["CONTEXT_ATTRIBUTE", "adopted", "current_context", "current_model", "require_model"]
+__all__ = [
+    "CONTEXT_ATTRIBUTE",
+    "adopted",
+    "current_context",
+    "current_model",
+    "is_decoupled",
+    "require_model",
+]
 
 CONTEXT_ATTRIBUTE: Final = "__triton_context__"
 """Where functions and objects carry a TritonContext that somebody has given them by hand."""
@@ -34,6 +41,12 @@ def require_model() -> TritonModelConfig:
             'Call it through a model that Triton.bind() made; outputs can be named: {"OUTPUT_1": array}.'
         )
     return model
+
+
+def is_decoupled() -> bool:
+    """Whether the current model may give each request a number of responses of its own."""
+    model = current_model.get()
+    return model is not None and model.decoupled
 
 
 def adopted(wrapper: Callable[..., Any], args: tuple[Any, ...]) -> AbstractContextManager[None]:

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pytriton.batching.groups import Groups, wrap_groups
+from pytriton.batching.context import is_decoupled
+from pytriton.batching.groups import ENDED, Groups, wrap_groups
 from pytriton.batching.whole import mark_whole, requests_for, takes_whole_batch
 from pytriton.batching.wrapping import Call
-from pytriton.request import Request, RequestBatch
+from pytriton.request import Request, RequestBatch, Response
 
 __all__ = ["group_by_keys"]
 
@@ -24,7 +25,7 @@ def group_by_keys(function: Callable[..., Any]) -> Callable[..., Any]:
         if len(indices) == 1:
             return Groups([Call(bound, (requests_for(whole, requests),), kwargs)], None)
         calls = [Call(bound, ([requests[i] for i in group],), kwargs) for group in indices]
-        return Groups(calls, lambda responses: _merge(indices, responses))
+        return Groups(calls, lambda responses: _merge(indices, responses), end_apart=is_decoupled())
 
     wrapper = wrap_groups(function, split)
     mark_whole(wrapper)
@@ -43,6 +44,8 @@ def _indices(requests: Sequence[Request]) -> list[list[int]]:
 def _merge(indices: list[list[int]], responses: Sequence[Any]) -> list[Any]:
     merged: list[Any] = [None] * sum(map(len, indices))
     for group, part in zip(indices, responses, strict=True):
+        if part is ENDED:
+            part = [Response({}, final=True)] * len(group)
         if len(part) != len(group):
             raise ValueError(
                 f"@group_by_keys: the function returned {len(part)} responses for {len(group)} requests; "

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from pytriton.batching.batch_size import get_inference_request_batch_size
-from pytriton.batching.groups import Groups, wrap_groups
+from pytriton.batching.context import is_decoupled
+from pytriton.batching.groups import ENDED, Groups, wrap_groups
 from pytriton.batching.outputs import name_outputs
+from pytriton.batching.running_rows import RunningRows
 from pytriton.batching.whole import takes_whole_batch
 from pytriton.batching.wrapping import Call, takes_requests
 from pytriton.exceptions import PyTritonRuntimeError
@@ -66,12 +69,18 @@ def _split(
     ]
 
     def merge(outputs: Sequence[Any]) -> dict[str, Array]:
-        results: Results = [name_outputs(each) for each in outputs]
-        for group, result in zip(groups, results, strict=True):
-            _check_rows(len(group), result)
-        return _merge(groups, results if pad_fn is None else pad_fn(results))
+        results: list[dict[str, Array]] = []
+        running: list[list[int]] = []
+        for group, each in zip(groups, outputs, strict=True):
+            if each is not ENDED:
+                result = name_outputs(each)
+                rows = [group[row] for row in result.rows] if isinstance(result, RunningRows) else group
+                _check_rows(len(rows), result)
+                results.append(result)
+                running.append(rows)
+        return _merge(running, results if pad_fn is None else pad_fn(results), sum(map(len, groups)))
 
-    return Groups(calls, merge)
+    return Groups(calls, merge, end_apart=is_decoupled())
 
 
 def _indices(columns: Sequence[Array], rows: int) -> list[list[int]]:
@@ -102,12 +111,15 @@ def _check_rows(rows: int, result: Mapping[str, Any]) -> None:
             )
 
 
-def _merge(groups: Sequence[list[int]], results: Results) -> dict[str, Array]:
-    names = dict.fromkeys(name for result in results for name in result)
-    rows = sum(map(len, groups))
-    return {
-        name: _merge_output(name, rows, groups, [result.get(name) for result in results]) for name in names
+def _merge(groups: Sequence[list[int]], results: Results, rows: int) -> dict[str, Array]:
+    running = sorted(itertools.chain(*groups))
+    places = {row: place for place, row in enumerate(running)}
+    groups = [[places[row] for row in group] for group in groups]
+    merged = {
+        name: _merge_output(name, len(running), groups, [result.get(name) for result in results])
+        for name in dict.fromkeys(itertools.chain(*results))
     }
+    return merged if len(running) == rows else RunningRows(merged, running)
 
 
 def _merge_output(name: str, rows: int, groups: Sequence[list[int]], parts: Sequence[Array | None]) -> Array:

@@ -19,9 +19,10 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from pytriton.batching.context import adopted
 from pytriton.batching.wrapping import Call, invoke, kind_of, like
 
-__all__ = ["Groups", "Split", "wrap_groups"]
+__all__ = ["ENDED", "Groups", "Split", "wrap_groups"]
 
-_END: Final = object()
+ENDED: Final = object()
+"""In the place of a step of a generator that has ended."""
 
 Merge: TypeAlias = Callable[[Sequence[Any]], Any]
 
@@ -31,6 +32,8 @@ class Groups(NamedTuple):
 
     calls: Sequence[Call]
     merge: Merge | None
+    end_apart: bool = False
+    """Whether streams may end one before the other; `merge` is then given ENDED in their place."""
 
 
 Split: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Groups]
@@ -52,9 +55,9 @@ def wrap_groups(function: Callable[..., Any], split: Split) -> Callable[..., Any
 def _wrap_function(function: Callable[..., Any], split: Split) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         with adopted(wrapper, args):
-            calls, merge = split(args, kwargs)
-            results = [invoke(function, call) for call in calls]
-            return results[0] if merge is None else _merge_any(results, merge)
+            groups = split(args, kwargs)
+            results = [invoke(function, call) for call in groups.calls]
+            return results[0] if groups.merge is None else _merge_any(results, groups)
 
     return wrapper
 
@@ -62,7 +65,7 @@ def _wrap_function(function: Callable[..., Any], split: Split) -> Callable[..., 
 def _wrap_coroutine(function: Callable[..., Any], split: Split) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         with adopted(wrapper, args):
-            calls, merge = split(args, kwargs)
+            calls, merge, _ = split(args, kwargs)
             results = [await invoke(function, call) for call in calls]
             return results[0] if merge is None else merge(results)
 
@@ -72,8 +75,8 @@ def _wrap_coroutine(function: Callable[..., Any], split: Split) -> Callable[...,
 def _wrap_generator(function: Callable[..., Any], split: Split) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Iterator[Any]:
         with adopted(wrapper, args):
-            calls, merge = split(args, kwargs)
-            yield from _merge_each([invoke(function, call) for call in calls], merge)
+            groups = split(args, kwargs)
+            yield from _merge_each([invoke(function, call) for call in groups.calls], groups)
 
     return wrapper
 
@@ -81,64 +84,71 @@ def _wrap_generator(function: Callable[..., Any], split: Split) -> Callable[...,
 def _wrap_async_generator(function: Callable[..., Any], split: Split) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         with adopted(wrapper, args):
-            calls, merge = split(args, kwargs)
-            async with aclosing(_merge_each_async([invoke(function, c) for c in calls], merge)) as steps:
+            groups = split(args, kwargs)
+            generators = [invoke(function, call) for call in groups.calls]
+            async with aclosing(_merge_each_async(generators, groups)) as steps:
                 async for outputs in steps:
                     yield outputs
 
     return wrapper
 
 
-def _merge_any(results: Sequence[Any], merge: Merge) -> Any:
+def _merge_any(results: Sequence[Any], groups: Groups) -> Any:
     # Functions may not look like what they are, such as a lambda that calls a generator function.
     if isinstance(results[0], Generator):
-        return _merge_each(results, merge)
+        return _merge_each(results, groups)
     if isinstance(results[0], AsyncGenerator):
-        return _merge_each_async(results, merge)
+        return _merge_each_async(results, groups)
     if isinstance(results[0], Awaitable):
-        return _merge_awaited(results, merge)
-    return merge(results)
+        return _merge_awaited(results, groups)
+    return _merged(results, groups)
 
 
-async def _merge_awaited(results: Sequence[Awaitable[Any]], merge: Merge) -> Any:
+async def _merge_awaited(results: Sequence[Awaitable[Any]], groups: Groups) -> Any:
     waiting = list(results)
     try:
-        return merge([await waiting.pop(0) for _ in results])
+        return _merged([await waiting.pop(0) for _ in results], groups)
     finally:
         for awaitable in waiting:
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
 
 
-def _merge_each(generators: Sequence[Generator[Any, Any, Any]], merge: Merge | None) -> Iterator[Any]:
+def _merge_each(generators: Sequence[Generator[Any, Any, Any]], groups: Groups) -> Iterator[Any]:
     with ExitStack() as stack:
         for generator in generators:
             stack.enter_context(closing(generator))
         while True:
-            steps = [next(generator, _END) for generator in generators]
-            if _are_at_end(steps):
+            steps = [next(generator, ENDED) for generator in generators]
+            if _are_at_end(steps, groups):
                 return
-            yield steps[0] if merge is None else merge(steps)
+            yield _merged(steps, groups)
 
 
 async def _merge_each_async(
-    generators: Sequence[AsyncGenerator[Any, Any]], merge: Merge | None
+    generators: Sequence[AsyncGenerator[Any, Any]], groups: Groups
 ) -> AsyncGenerator[Any, None]:
     async with AsyncExitStack() as stack:
         for generator in generators:
             await stack.enter_async_context(aclosing(generator))
         while True:
-            steps = [await anext(generator, _END) for generator in generators]
-            if _are_at_end(steps):
+            steps = [await anext(generator, ENDED) for generator in generators]
+            if _are_at_end(steps, groups):
                 return
-            yield steps[0] if merge is None else merge(steps)
+            yield _merged(steps, groups)
 
 
-def _are_at_end(steps: Sequence[Any]) -> bool:
-    ended = sum(step is _END for step in steps)
-    if 0 < ended < len(steps):
+def _merged(steps: Sequence[Any], groups: Groups) -> Any:
+    return steps[0] if groups.merge is None else groups.merge(steps)
+
+
+def _are_at_end(steps: Sequence[Any], groups: Groups) -> bool:
+    ended = sum(step is ENDED for step in steps)
+    if ended == len(steps):
+        return True
+    if ended and not groups.end_apart:
         raise ValueError(
             "The generators of groups must yield equally often, since each step answers all requests: "
             f"{ended} of {len(steps)} have ended before the others."
         )
-    return bool(ended)
+    return False

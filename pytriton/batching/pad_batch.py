@@ -10,6 +10,7 @@ import numpy as np
 
 from pytriton.batching.batch_size import get_inference_request_batch_size
 from pytriton.batching.context import require_model
+from pytriton.batching.running_rows import RunningRows
 from pytriton.batching.wrapping import Call, wrap
 from pytriton.exceptions import PyTritonRuntimeError
 
@@ -56,6 +57,8 @@ def _pad(array: Any, size: int) -> Any:
 def _trim(sizes: tuple[int, int] | None, outputs: Any) -> Any:
     if sizes is None:
         return outputs
+    if isinstance(outputs, RunningRows):
+        return outputs.first(sizes[0])
     if isinstance(outputs, Mapping):
         return {name: _trim_array(sizes, output) for name, output in outputs.items()}
     if isinstance(outputs, (list, tuple)):
