@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pytriton.client._request import check_headers
 from pytriton.client._session import Session
@@ -47,7 +47,6 @@ class BaseModelClient:
         retry: Retry | None = None,
         compression: Compression | None = None,
         split_batches: bool = False,
-        shared_memory: Literal["auto"] | None = None,
     ) -> None:
         """Describe the model to ask; nothing is sent yet, unless `lazy_init` is false.
 
@@ -66,13 +65,10 @@ class BaseModelClient:
             retry: When a request is sent again; never by default.
             compression: How requests are compressed; not at all by default.
             split_batches: Whether batches larger than the model takes are sent in parts and joined again.
-            shared_memory: "auto" passes large tensors through shared memory if the server is on this machine.
         """
         where = TritonUrl.from_url(url)
         _check_name(model_name)
         check_compression(compression)
-        if shared_memory not in (None, "auto"):
-            raise PyTritonClientValueError(f'shared_memory must be "auto" or None, got {shared_memory!r}.')
         settings = Settings(
             url=where,
             model_name=model_name,
@@ -87,7 +83,6 @@ class BaseModelClient:
             retry=retry,
             compression=compression,
             split_batches=split_batches,
-            shared_memory=shared_memory,
         )
         verified = model_config is not None and not ensure_model_is_ready
         self._start(settings, Session(settings, model_config, verified=verified), lazy_init)

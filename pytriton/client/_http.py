@@ -16,7 +16,7 @@ from typing import Any, Final
 from pytriton.client import _failures
 from pytriton.client import _operations as ops
 from pytriton.client._flow import Exchange
-from pytriton.client._http_body import body_buffer, compressed, decompressed, joined_if_small, length_of
+from pytriton.client._http_body import body_buffer, compressed, decompressed, message_of
 from pytriton.client._settings import Settings
 from pytriton.client._wire import HttpReply, HttpRequest, decode, encode
 from pytriton.client.exceptions import PyTritonClientClosedError
@@ -34,6 +34,8 @@ class HttpTransport:
         self._url = settings.url
         self.target = settings.target
         """The server, in messages."""
+        self.host = settings.url.without_scheme
+        """Its name and port, as requests say it."""
         self._tls = (settings.tls or _default_tls()).context() if settings.url.is_encrypted else None
         self._idle: collections.deque[http.client.HTTPConnection] = collections.deque()
         self._busy: set[http.client.HTTPConnection] = set()
@@ -128,7 +130,7 @@ class _Attempt:
         try:
             if self._connection.sock is None:
                 self._connection.connect()
-            self._socket = self._connection.sock  # the connection lets go of it when it is to be closed
+            self._socket = self._connection.sock
             self._stage = "sending to"
             self._send()
             self._stage = "waiting for an answer from"
@@ -143,12 +145,13 @@ class _Attempt:
             ) from error
 
     def _send(self) -> None:
-        request, headers = self._request, {**self._request.headers, **self._command.headers}
-        if request.body:
-            headers["Content-Length"] = str(length_of(request.body))
-        self._limit()
+        # Not by way of http.client, which sends every request in two packets.
+        host = self._transport.host
+        message = message_of(self._request, host, self._command.headers)
         try:
-            self._connection.request(request.method, request.path, joined_if_small(request) or None, headers)
+            for piece in message:
+                self._limit()
+                self._socket.sendall(piece)
         except (BrokenPipeError, ConnectionResetError):
             # A server that refuses a request may not read all of it; its answer says why.
             if not _is_readable(self._socket):
@@ -156,7 +159,13 @@ class _Attempt:
 
     def _read(self) -> HttpReply:
         self._limit()
-        response = self._connection.getresponse()
+        with contextlib.closing(
+            http.client.HTTPResponse(self._socket, method=self._request.method)
+        ) as response:
+            response.begin()
+            return self._reply(response)
+
+    def _reply(self, response: http.client.HTTPResponse) -> HttpReply:
         headers = {name.lower(): value for name, value in response.getheaders()}
         body: Any
         if response.length is None:
@@ -174,7 +183,6 @@ class _Attempt:
                 if not count:
                     raise http.client.IncompleteRead(b"", len(body) - position)
                 position += count
-        response.close()  # else http.client takes an answer without a body to be still under way
         self._reusable = not response.will_close
         return HttpReply(response.status, headers, decompressed(body, headers))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import re
 from typing import Any, Final
 
 import httptools
@@ -17,17 +16,15 @@ import httptools
 from pytriton.client import _failures
 from pytriton.client import _operations as ops
 from pytriton.client._flow import Exchange
-from pytriton.client._http_body import body_buffer, compressed, decompressed, length_of
+from pytriton.client._http_body import body_buffer, compressed, decompressed, message_of
 from pytriton.client._settings import Settings
-from pytriton.client._wire import HttpReply, HttpRequest, decode, encode
+from pytriton.client._wire import HttpReply, decode, encode
 from pytriton.client.exceptions import PyTritonClientClosedError
 from pytriton.client.options import Tls
 
 __all__ = ["AsyncHttpTransport"]
 
 _CONNECTIONS: Final = 128
-_SMALL: Final = 1 << 16
-_ODD: Final = re.compile(r"[^\x20-\x7e\x80-\xff\t]")
 
 
 class AsyncHttpTransport:
@@ -47,10 +44,11 @@ class AsyncHttpTransport:
         """Send an operation and wait for its result."""
         operation = command.operation
         compression = operation.compression if isinstance(operation, ops.Infer) else None
-        message = self._message(compressed(encode(operation), compression), command)
+        request = compressed(encode(operation), compression)
         deadline = self._loop.time() + command.timeout_s
         stage = "waiting for a free connection to"
         try:
+            message = message_of(request, self._url.without_scheme, command.headers)
             await self._limited(self._places.acquire(), deadline, at_once=not self._places.locked())
             try:
                 stage = "connecting to"
@@ -114,16 +112,6 @@ class AsyncHttpTransport:
         if at_once:
             return await awaitable
         return await asyncio.wait_for(awaitable, max(deadline - self._loop.time(), 0.001))
-
-    def _message(self, request: HttpRequest, command: Exchange) -> list[Any]:
-        headers = {"Host": self._url.without_scheme, **request.headers, **command.headers}
-        headers["Content-Length"] = str(length_of(request.body))
-        lines = [f"{request.method} {request.path} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        if any(map(_ODD.search, lines)):
-            raise ValueError("a header has characters that HTTP does not allow")
-        pieces = ["\r\n".join([*lines, "\r\n"]).encode("latin-1"), *request.body]
-        return [b"".join(pieces)] if length_of(pieces) <= _SMALL else pieces
 
 
 class _Connection(asyncio.Protocol):

@@ -12,8 +12,9 @@ import numpy as np
 
 from pytriton.client._tensors import Buffer
 from pytriton.client._wire import HEADER_LENGTH, HttpRequest
+from pytriton.client.exceptions import PyTritonClientValueError
 
-__all__ = ["body_buffer", "compressed", "decompressed", "joined_if_small", "length_of"]
+__all__ = ["body_buffer", "compressed", "decompressed", "message_of"]
 
 _ALIGNMENT: Final = 64
 _SMALL: Final = 1 << 16
@@ -29,17 +30,23 @@ def body_buffer(length: int, headers: Mapping[str, str]) -> memoryview:
     return memoryview(memory)[start : start + length]
 
 
-def length_of(body: Any) -> int:
-    """How many bytes a body has."""
-    return sum(map(len, body))
+def message_of(request: HttpRequest, host: str, headers: Mapping[str, str]) -> list[Buffer]:
+    """A whole request, in one piece if that costs less than several system calls.
 
-
-def joined_if_small(request: HttpRequest) -> Any:
-    """The body in one piece if that costs less than several system calls."""
-    body = request.body
-    if len(body) == 1:
-        return body[0]
-    return b"".join(body) if length_of(body) <= _SMALL else body
+    Args:
+        request: What the protocol says.
+        host: The server's name and port.
+        headers: Headers of the user's.
+    """
+    length = sum(map(len, request.body))
+    every = {"Host": host, **request.headers, **headers, "Content-Length": str(length)}
+    lines = [f"{request.method} {request.path} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in every.items()]
+    try:
+        head = "\r\n".join([*lines, "\r\n"]).encode("latin-1")
+    except UnicodeEncodeError:
+        raise PyTritonClientValueError("headers: HTTP takes none but the characters of Latin-1.") from None
+    return [b"".join([head, *request.body])] if length <= _SMALL else [head, *request.body]
 
 
 def compressed(request: HttpRequest, compression: str | None) -> HttpRequest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pytriton.client._url import TritonUrl
 from pytriton.client.exceptions import PyTritonClientValueError
@@ -32,7 +32,6 @@ class Settings:
     retry: Retry | None = None
     compression: Compression | None = None
     split_batches: bool = False
-    shared_memory: Literal["auto"] | None = None
 
     @property
     def target(self) -> str:

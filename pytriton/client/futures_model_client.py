@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pytriton.client._pool import Pool
 from pytriton.client._tensors import Array
@@ -53,7 +53,6 @@ class FuturesModelClient:
         retry: Retry | None = None,
         compression: Compression | None = None,
         split_batches: bool = False,
-        shared_memory: Literal["auto"] | None = None,
     ) -> None:
         """Describe the model to ask; nothing is sent yet.
 
@@ -72,7 +71,6 @@ class FuturesModelClient:
             retry: When a request is sent again; never by default.
             compression: How requests are compressed; not at all by default.
             split_batches: Whether batches larger than the model takes are sent in parts and joined again.
-            shared_memory: "auto" passes large tensors through shared memory if the server is on this machine.
         """
         for name, limit in (("max_workers", max_workers), ("max_queue_size", max_queue_size)):
             if limit is not None and limit <= 0:
@@ -89,7 +87,6 @@ class FuturesModelClient:
             retry=retry,
             compression=compression,
             split_batches=split_batches,
-            shared_memory=shared_memory,
         )
         self._client = client
         self._non_blocking = non_blocking
