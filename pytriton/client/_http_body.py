@@ -23,6 +23,8 @@ _UNZIP: Final[dict[str, int]] = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MA
 
 def body_buffer(length: int, headers: Mapping[str, str]) -> memoryview:
     """Memory for a body, placed so that the first tensor in it is aligned."""
+    if length <= _SMALL:
+        return memoryview(bytearray(length))  # copying it later costs less than aligning it now
     head = headers.get(HEADER_LENGTH, "0")
     offset = int(head) if head.isdecimal() else 0
     memory: Any = np.empty(length + _ALIGNMENT, np.uint8)

@@ -27,6 +27,7 @@ _RESERVED: Final = (
     "binary_data_output",
 )
 _RESERVED_PREFIX: Final = "triton_"
+_NO_OPTIONS: Final = InferOptions()
 
 
 class Input(NamedTuple):
@@ -74,7 +75,7 @@ class Call(NamedTuple):
             named,
             check_parameters(parameters),
             check_headers(headers),
-            options or InferOptions(),
+            options or _NO_OPTIONS,
             is_batch,
         )
 
