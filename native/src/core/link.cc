@@ -271,18 +271,37 @@ void Link::Post(const Reservation& reservation, std::unique_ptr<Task>& task, Per
 
 void Link::Run(const Reservation& reservation, std::unique_ptr<Task>& task, Permit& permit) {
   const std::unique_lock reading(reading_);
-  readiness_.Mute();
+  Listen(false);
   try {
     Post(reservation, task, permit);
-    Step step = Step::kMessage;
-    while (step == Step::kMessage || step == Step::kNothing) {
-      step = Receive(0);
-    }
   } catch (...) {
-    readiness_.Unmute();
+    Listen(true);
     throw;
   }
-  readiness_.Unmute();
+  Step step = Step::kMessage;
+  while (step == Step::kMessage || step == Step::kNothing) {
+    step = Receive(0);
+  }
+  Listen(KeepsSlots());
+}
+
+// Whether the serving thread is woken by what the worker says. Between batches it says something only of
+// slots that it keeps; without any, two system calls a batch are saved.
+void Link::Listen(bool listen) {
+  if (listening_ == listen) {
+    return;
+  }
+  listening_ = listen;
+  if (listen) {
+    readiness_.Unmute();
+  } else {
+    readiness_.Mute();
+  }
+}
+
+bool Link::KeepsSlots() const {
+  const std::unique_lock lock(mutex_);
+  return !slots_.empty();
 }
 
 void Link::Tell(const Message& message) {

@@ -119,6 +119,8 @@ class Link {
   Slot& Find(const Message& message);
   void FreeIfDone(uint64_t id, Slot& slot);
   void FailAll(const Failure& failure);
+  void Listen(bool listen);
+  bool KeepsSlots() const;
   void GiveBackIdle();
 
   Socket socket_;
@@ -128,8 +130,9 @@ class Link {
   const std::chrono::milliseconds idle_;
   uint32_t capacity_ = 0;
 
-  std::mutex reading_;  // held by whoever receives; taken before mutex_
-  std::string end_;     // why nothing more is received; guarded by reading_
+  std::mutex reading_;     // held by whoever receives; taken before mutex_
+  std::string end_;        // why nothing more is received; guarded by reading_
+  bool listening_ = true;  // guarded by reading_
 
   mutable std::mutex mutex_;
   Allocator allocator_;  // guarded by mutex_
