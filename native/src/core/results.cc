@@ -239,8 +239,11 @@ const ResponseRecord* ResultTable::Response(uint32_t request) const {
 }
 
 std::vector<ResponseParameter> CopyParameters(const SlotView& slot, const ResponseRecord& record) {
-  const auto* const start = reinterpret_cast<const char*>(slot.base + record.meta_offset);
-  ParameterReader reader(std::string(start, record.meta_length));
+  std::string meta;
+  if (record.meta_length > 0) {  // else the offset is not checked, and may be anything
+    meta.assign(reinterpret_cast<const char*>(slot.base + record.meta_offset), record.meta_length);
+  }
+  ParameterReader reader(std::move(meta));
   std::vector<ResponseParameter> parameters;
   for (uint32_t index = 0; index < record.parameter_count; ++index) {
     parameters.push_back(reader.Next());
