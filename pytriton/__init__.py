@@ -6,13 +6,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytriton import client, decorators, exceptions, model_config, triton
+    from pytriton import app, arrays, client, decorators, exceptions, model_config, triton
+    from pytriton.app import App, Router
 
-__all__ = ["__version__", "client", "decorators", "exceptions", "model_config", "triton"]
+__all__ = [
+    "App",
+    "Router",
+    "__version__",
+    "app",
+    "arrays",
+    "client",
+    "decorators",
+    "exceptions",
+    "model_config",
+    "triton",
+]
 
 __version__: str
 
-_SUBMODULES = frozenset(__all__) - {"__version__"}
+_OF_APP = frozenset({"App", "Router"})
+_SUBMODULES = frozenset(__all__) - _OF_APP - {"__version__"}
 
 
 def __getattr__(name: str) -> object:
@@ -25,6 +38,10 @@ def __getattr__(name: str) -> object:
         from importlib import import_module
 
         return import_module(f"pytriton.{name}")
+    if name in _OF_APP:
+        from pytriton import app
+
+        return getattr(app, name)
     raise AttributeError(f"module 'pytriton' has no attribute {name!r}")
 
 

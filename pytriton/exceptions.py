@@ -3,6 +3,7 @@
 
 PyTritonError
 ├── PyTritonValidationError          what was given does not fit together
+│   └── PyTritonDefinitionError      a function is typed as no model can be
 ├── PyTritonInvalidOperationError    the operation is not possible in this state
 ├── PyTritonBadParameterError        a parameter is outside its range
 ├── PyTritonModelConfigError         a model configuration cannot be read
@@ -21,6 +22,7 @@ from typing import Final
 __all__ = [
     "ErrorCode",
     "PyTritonBadParameterError",
+    "PyTritonDefinitionError",
     "PyTritonError",
     "PyTritonInferenceError",
     "PyTritonInvalidOperationError",
@@ -86,6 +88,10 @@ class PyTritonError(Exception):
 
 class PyTritonValidationError(PyTritonError):
     """What was given does not fit together."""
+
+
+class PyTritonDefinitionError(PyTritonValidationError):
+    """A function or class of an App is typed as no model can be; the message says where in the program."""
 
 
 class PyTritonInvalidOperationError(PyTritonError):

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The application: models made of typed functions and classes, and the server that serves them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypedDict
+
+from pytriton.app.router import Router
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pytriton.server.config import TritonConfig
+    from pytriton.server.lifecycle import TritonLifecyclePolicy
+    from pytriton.server.security import TritonSecurityConfig
+    from pytriton.server.workspace import Workspace
+    from pytriton.triton import Triton, TritonBase
+
+__all__ = ["App", "ServerOptions"]
+
+
+class ServerOptions(TypedDict, total=False):
+    """What `Triton` takes."""
+
+    config: TritonConfig | None
+    workspace: Workspace | str | os.PathLike[str] | None
+    triton_lifecycle_policy: TritonLifecyclePolicy | None
+    security_config: TritonSecurityConfig | None
+    server: str | os.PathLike[str] | None
+
+
+class App(Router):
+    """Models made of typed functions and classes.
+
+    For example:
+
+    app = App()
+
+    @app.model
+    def double(x: Annotated[F32, "batch", "n"]) -> Annotated[F32, "batch", "n"]:
+        return 2 * x
+
+    app.serve()
+    """
+
+    def __init__(self) -> None:
+        """Make an empty one."""
+        super().__init__()
+
+    def bind_to(self, triton: TritonBase) -> None:
+        """Bind all models to a Triton or RemoteTriton, beside whatever else is bound to it.
+
+        Args:
+            triton: What serves them; at once if it runs.
+        """
+        for model in self.models:
+            inputs, outputs = model.tensors()
+            triton.bind(model.name, model.functions(), inputs, outputs, model.version, model.config)
+        for name, version, arguments in self._all_bound():
+            triton.bind(name, model_version=version, **arguments)
+
+    def triton(self, **options: Unpack[ServerOptions]) -> Triton:
+        """A Triton with all models bound; nothing is started yet.
+
+        Args:
+            options: What `Triton` takes: config, workspace, triton_lifecycle_policy, security_config, server.
+        """
+        from pytriton.triton import Triton
+
+        triton = Triton(**options)
+        self.bind_to(triton)
+        return triton
+
+    def serve(self, **options: Unpack[ServerOptions]) -> None:
+        """Serve until Ctrl-C or SIGTERM; raise if the server or a model fails.
+
+        Args:
+            options: What `Triton` takes: config, workspace, triton_lifecycle_policy, security_config, server.
+        """
+        self.triton(**options).serve()

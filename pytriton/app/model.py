@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One model of an application: a function or class, what its annotations say, and its options."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pytriton.app.per_batch import serve_batches
+from pytriton.app.per_sample import serve_samples
+from pytriton.app.place import Place
+from pytriton.app.signature import Input, Parameter, Signature, read_signature
+from pytriton.app.tensor_type import TensorType
+from pytriton.exceptions import PyTritonDefinitionError
+from pytriton.model_config import ModelConfig, Tensor, rules
+
+__all__ = ["DEFAULT_MAX_BATCH_SIZE", "Model", "Options", "define"]
+
+DEFAULT_MAX_BATCH_SIZE: Final = 64
+_COROUTINES_IN_FLIGHT: Final = 64
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be said of a model besides its annotations."""
+
+    name: str | None = None
+    version: int = 1
+    output: str | None = None
+    max_batch_size: int | None = None
+    config: ModelConfig | None = None
+    workers: int = 1
+    devices: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of an application."""
+
+    name: str
+    version: int
+    target: Callable[..., Any]
+    """The function or class as the user wrote it."""
+    signature: Signature = field(repr=False)
+    config: ModelConfig = field(repr=False)
+    workers: int = 1
+    """Workers on each device."""
+    devices: tuple[str, ...] = ()
+
+    @property
+    def description(self) -> str:
+        """The docstring."""
+        return inspect.getdoc(self.target) or "" if self.target.__doc__ else ""
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The inputs."""
+        return self.signature.inputs
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Parameters of requests."""
+        return self.signature.parameters
+
+    @property
+    def outputs(self) -> Mapping[str, TensorType]:
+        """The outputs by name."""
+        return self.signature.result.outputs
+
+    @property
+    def streaming(self) -> bool:
+        """Whether it gives any number of responses to a request."""
+        return self.signature.streaming
+
+    def prefixed(self, prefix: str) -> Model:
+        """The same model under a longer name."""
+        return dataclasses.replace(self, name=prefix + self.name) if prefix else self
+
+    def tensors(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Inputs and outputs as bind takes them."""
+        inputs = [each.type.tensor(each.name, optional=each.optional) for each in self.inputs]
+        return inputs, [kind.tensor(name) for name, kind in self.outputs.items()]
+
+    def functions(self) -> list[Callable[..., Any]]:
+        """What bind takes: a function for each worker; objects of a class are made now."""
+        serve = serve_batches if self.signature.batched else serve_samples
+        return [serve(self.name, function, self.signature) for function in self._callables()]
+
+    def _callables(self) -> list[Callable[..., Any]]:
+        if not inspect.isclass(self.target):
+            return [self.target] * (self.workers * max(1, len(self.devices)))
+        make: Callable[..., Any] = self.target
+        takes_device = "device" in inspect.signature(make).parameters
+        devices: Sequence[str | None] = self.devices or (None,)
+        made: list[Any] = [
+            make(device=device) if takes_device and device is not None else make()
+            for device in devices
+            for _ in range(self.workers)
+        ]
+        return made
+
+
+def define(target: Callable[..., Any], options: Options, scope: Mapping[str, Any]) -> Model:
+    """Make a model of a function or class; PyTritonDefinitionError if its annotations do not describe one.
+
+    Args:
+        target: The function or class.
+        options: What else was said of it.
+        scope: Names besides its module's globals that annotations may use.
+    """
+    name = options.name if options.name is not None else getattr(target, "__name__", None)
+    if name is None:
+        raise PyTritonDefinitionError(f"{target!r} has no name; write @app.model(name=...).")
+    rules.check_model_name(name)
+    function, is_method = _function_of(target, name)
+    place = Place(name, function)
+    signature = read_signature(function, place, scope, is_method=is_method)
+    if options.output is not None:
+        signature = _renamed(signature, options.output, place)
+    return Model(
+        name,
+        options.version,
+        target,
+        signature,
+        _config(signature, options, place),
+        _workers(options, place),
+        tuple(options.devices),
+    )
+
+
+def _function_of(target: Any, name: str) -> tuple[Callable[..., Any], bool]:
+    """The function whose annotations count, and whether its first parameter is `self`."""
+    if not callable(target):
+        raise PyTritonDefinitionError(f"@app.model takes a function or a class, got {target!r}.")
+    if inspect.ismethod(target):
+        return target.__func__, True
+    if not inspect.isclass(target) and inspect.isroutine(target):
+        return target, False
+    call = getattr(target if inspect.isclass(target) else type(target), "__call__", None)  # noqa: B004
+    if not isinstance(call, types.FunctionType):
+        raise PyTritonDefinitionError(
+            f'model "{name}": {target!r} has no method __call__(self, ...); '
+            "write one with annotations, it is called for requests."
+        )
+    if inspect.isclass(target):
+        _check_constructor(target, Place(name, target.__init__))
+    return call, True
+
+
+def _check_constructor(target: type[Any], place: Place) -> None:
+    for parameter in inspect.signature(target).parameters.values():
+        is_variadic = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        if parameter.name != "device" and parameter.default is inspect.Parameter.empty and not is_variadic:
+            raise place.at(parameter.name).error(
+                "nobody gives the constructor a value for it",
+                'give it a default; only "device" is given, from @app.model(devices=[...])',
+            )
+
+
+def _renamed(signature: Signature, output: str, place: Place) -> Signature:
+    if signature.result.container is not None:
+        raise place.at_return().error(
+            f"output={output!r} was given for several outputs", "their names are those of the fields"
+        )
+    return dataclasses.replace(signature, result=signature.result.renamed(output))
+
+
+def _config(signature: Signature, options: Options, place: Place) -> ModelConfig:
+    given, size = options.config, options.max_batch_size
+    if given is not None and size is not None:
+        raise place.error("config and max_batch_size were both given", "say it in one of the two")
+    if given is not None and not given.batching:
+        raise place.error(
+            "config has batching=False", "models of an app always have it; max_batch_size=1 gives single rows"
+        )
+    config = ModelConfig(max_batch_size=size or DEFAULT_MAX_BATCH_SIZE) if given is None else given
+    config = dataclasses.replace(config, decoupled=signature.streaming)
+    if signature.streaming and not signature.batched:
+        if (given is not None or size is not None) and config.max_batch_size != 1:
+            raise place.error(
+                f"max_batch_size is {config.max_batch_size}, but a function that is typed per sample streams "
+                "the answer to one sample at a time",
+                "make it 1 or leave it out, or type the function per batch",
+            )
+        config.max_batch_size = 1
+    if signature.is_async and not signature.streaming and not signature.batched:
+        config.batches_in_flight = config.batches_in_flight or _COROUTINES_IN_FLIGHT
+    return config
+
+
+def _workers(options: Options, place: Place) -> int:
+    workers: object = options.workers
+    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
+        raise place.error(f"workers is {workers!r}", "give 1 or more")
+    if isinstance(options.devices, str):
+        raise place.error(f"devices is {options.devices!r}", f"give a list: devices=[{options.devices!r}]")
+    return workers

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What annotations make of a function, and what is said of those that describe no model."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pytriton import App, Router
+from pytriton.app import Model
+from pytriton.arrays import F32, I64, Strings
+from pytriton.exceptions import PyTritonDefinitionError, PyTritonValidationError
+from pytriton.model_config import ModelConfig, Tensor
+
+
+def define(target: Any, **options: Any) -> Model:
+    app = App()
+    app.model(**options)(target)
+    (model,) = app.models
+    return model
+
+
+class Scores(NamedTuple):
+    score: Annotated[F32, "batch"]
+    label: list[str]
+
+
+@dataclasses.dataclass
+class Boxes:
+    corners: Annotated[F32, "boxes", 4]
+    names: Annotated[Strings, "boxes"]
+
+
+class Counts(TypedDict):
+    words: int
+    letters: np.int32
+
+
+def test_inputs_and_outputs_of_a_batch() -> None:
+    def linear(
+        x: Annotated[F32, "batch", 2], mask: Annotated[npt.NDArray[np.bool_], "batch", "n", -1] | None = None
+    ) -> Annotated[npt.NDArray[np.float64], "batch", 3]:
+        """Multiply."""
+        raise NotImplementedError
+
+    model = define(linear)
+    assert model.name == "linear"
+    assert model.description == "Multiply."
+    assert model.signature.batched
+    assert model.tensors() == (
+        [
+            Tensor(name="x", shape=(2,), dtype=np.float32),
+            Tensor(name="mask", shape=(-1, -1), dtype=np.bool_, optional=True),
+        ],
+        [Tensor(name="output", shape=(3,), dtype=np.float64)],
+    )
+    assert (model.config.max_batch_size, model.config.decoupled) == (64, False)
+
+
+def test_samples_have_no_batch() -> None:
+    def count(text: str, image: bytes, x: Annotated[I64, "n"], weight: float) -> Counts:
+        raise NotImplementedError
+
+    model = define(count)
+    assert not model.signature.batched
+    inputs, outputs = model.tensors()
+    assert [(each.name, each.shape, each.dtype) for each in inputs] == [
+        ("text", (), str),
+        ("image", (), bytes),
+        ("x", (-1,), np.int64),
+        ("weight", (), np.float64),
+    ]
+    assert [(each.name, each.shape, each.dtype) for each in outputs] == [
+        ("words", (), np.int64),
+        ("letters", (), np.int32),
+    ]
+
+
+@pytest.mark.parametrize(("container", "names"), [(Scores, ["score", "label"]), (list[bytes], ["output"])])
+def test_outputs_of_batches(container: Any, names: list[str]) -> None:
+    def function(text: list[str]) -> None: ...
+
+    function.__annotations__["return"] = container
+    assert list(define(function).outputs) == names
+
+
+def test_outputs_of_a_dataclass() -> None:
+    def detect(image: bytes) -> Boxes:
+        raise NotImplementedError
+
+    assert [(each.name, each.shape) for each in define(detect).tensors()[1]] == [
+        ("corners", (-1, 4)),
+        ("names", (-1,)),
+    ]
+
+
+def test_scalars_with_defaults_are_parameters() -> None:
+    def function(
+        text: str, times: int = 2, scale: float = 1, mode: Literal["a", "b"] = "a", seed: int | None = None
+    ) -> str:
+        raise NotImplementedError
+
+    model = define(function)
+    assert [each.name for each in model.inputs] == ["text"]
+    assert [(each.name, each.type, each.default, each.choices) for each in model.parameters] == [
+        ("times", int, 2, ()),
+        ("scale", float, 1, ()),
+        ("mode", str, "a", ("a", "b")),
+        ("seed", int, None, ()),
+    ]
+
+
+def test_streams_of_samples_are_of_one_row() -> None:
+    def tokens(prompt: str) -> Iterator[str]:
+        raise NotImplementedError
+
+    async def tokens_async(prompt: str) -> AsyncIterator[str]:
+        yield prompt
+
+    for function in (tokens, tokens_async):
+        config = define(function).config
+        assert (config.decoupled, config.max_batch_size) == (True, 1)
+
+
+def test_streams_of_batches() -> None:
+    def tokens(prompt: list[str]) -> Iterator[list[str]]:
+        raise NotImplementedError
+
+    config = define(tokens, max_batch_size=8).config
+    assert (config.decoupled, config.max_batch_size) == (True, 8)
+
+
+def test_options() -> None:
+    def function(x: Annotated[F32, "batch", 2]) -> Annotated[F32, "batch", 2]:
+        return x
+
+    model = define(function, name="Other", version=3, output="y", config=ModelConfig(max_batch_size=9))
+    assert (model.name, model.version, list(model.outputs), model.config.max_batch_size) == (
+        "Other",
+        3,
+        ["y"],
+        9,
+    )
+
+
+def test_the_function_stays_as_it_is() -> None:
+    app = App()
+
+    @app.model
+    def double(x: Annotated[F32, "batch"]) -> Annotated[F32, "batch"]:
+        return 2 * x
+
+    assert double(np.ones(1, np.float32)).tolist() == [2.0]
+
+
+def test_routers_prefix_names_and_bring_what_comes_later() -> None:
+    app, vision, old = App(), Router(prefix="vision."), Router()
+    app.include(vision, prefix="v1-")
+    vision.include(old)
+
+    @vision.model
+    def blur(image: bytes) -> bytes:
+        return image
+
+    old.bind("Sharpen", lambda requests: [], [Tensor((1,), np.float32)], [Tensor((1,), np.float32)])
+    assert [model.name for model in app.models] == ["v1-vision.blur"]
+    assert [bound.name for bound in app._all_bound()] == ["v1-vision.Sharpen"]
+    with pytest.raises(PyTritonDefinitionError, match="cannot include itself"):
+        old.include(app)
+
+
+def test_names_are_given_once() -> None:
+    app = App()
+
+    def double(x: str) -> str:
+        return x
+
+    app.model(double)
+    with pytest.raises(PyTritonDefinitionError, match='is a model "Double" version 1 already'):
+        app.model(name="Double")(double)
+    app.model(version=2)(double)
+
+
+# --- what describes no model ---
+
+X = Annotated[F32, "batch", 2]
+
+
+def no_annotation(x) -> X: ...  # type: ignore[no-untyped-def, empty-body]
+def no_return(x: X): ...  # type: ignore[no-untyped-def]
+def rank(x: F32) -> X: ...  # type: ignore[empty-body]
+def no_dtype(x: Annotated[np.ndarray, "batch"]) -> X: ...  # type: ignore[empty-body]
+def dtype(x: Annotated[npt.NDArray[np.complex64], "batch"]) -> X: ...  # type: ignore[empty-body]
+def dimension(x: Annotated[F32, "batch", 0]) -> X: ...  # type: ignore[empty-body]
+def batch_behind(x: Annotated[F32, 3, "batch"]) -> X: ...  # type: ignore[empty-body]
+def other(x: X, when: complex) -> X: ...  # type: ignore[empty-body]
+def mixed(x: X, text: str) -> X: ...  # type: ignore[empty-body]
+def mixed_return(x: X) -> float: ...  # type: ignore[empty-body]
+def nullable(x: X | None) -> X: ...  # type: ignore[empty-body]
+def nothing(x: X) -> None: ...
+def unnamed(x: X) -> tuple[X, X]: ...  # type: ignore[empty-body]
+def stars(*x: X) -> X: ...  # type: ignore[empty-body]
+def wrong_default(x: X, times: int = "2") -> X: ...  # type: ignore[assignment, empty-body]
+def no_choice(x: X, mode: Literal["a"] = "b") -> X: ...  # type: ignore[assignment, empty-body]
+def unknown(x: "Unknown") -> X: ...  # type: ignore[name-defined, empty-body]  # noqa: F821, UP037
+def positional(x: X, /) -> X: ...  # type: ignore[empty-body]
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (no_annotation, ['parameter "x"', "has no annotation", "Annotated[NDArray[np.float32]"]),
+        (no_return, ["what it returns", "has no annotation"]),
+        (rank, ['parameter "x"', "got NDArray[np.float32]", "how many dimensions", '"batch", 3]']),
+        (no_dtype, ['parameter "x"', "without a dtype"]),
+        (dtype, ['parameter "x"', "complex64", "float32"]),
+        (dimension, ['parameter "x"', "dimension 0", "-1 for any size"]),
+        (batch_behind, ['parameter "x"', '"batch" behind other dimensions']),
+        (other, ['parameter "when"', "got complex", "possible are arrays"]),
+        (mixed, ['parameter "text"', "str is typed per sample", 'parameter "x"', "list[str]"]),
+        (mixed_return, ["what it returns", "float is typed per sample", "list[float]"]),
+        (nullable, ['parameter "x"', "without a default", "None"]),
+        (nothing, ["what it returns", "returns None"]),
+        (unnamed, ["what it returns", "have no names", "NamedTuple"]),
+        (stars, ['parameter "x"', "*x"]),
+        (wrong_default, ['parameter "times"', "the default '2' is no int"]),
+        (no_choice, ['parameter "mode"', "the default 'b' is none of 'a'"]),
+        (unknown, ['parameter "x"', "'Unknown' is not defined"]),
+        (positional, ['parameter "x"', "by name"]),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_errors_point_at_the_parameter(function: Callable[..., Any], words: list[str]) -> None:
+    with pytest.raises(PyTritonDefinitionError) as caught:
+        define(function)
+    text = str(caught.value)
+    assert f'model "{function.__name__}"' in text
+    assert [word for word in words if word not in text] == []
+    path, line = re.match(r"(.+?):(\d+): ", text).groups()  # type: ignore[union-attr]
+    assert f"def {function.__name__}(" in Path(path).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+
+
+def test_errors_point_at_the_line_of_the_parameter() -> None:
+    with pytest.raises(PyTritonDefinitionError) as caught:
+
+        @App().model
+        def function(
+            x: X,
+            y: complex,  # here
+        ) -> X:
+            raise NotImplementedError
+
+    path, line = re.match(r"(.+?):(\d+): ", str(caught.value)).groups()  # type: ignore[union-attr]
+    assert Path(path).read_text(encoding="utf-8").splitlines()[int(line) - 1].endswith("# here")
+
+
+def test_classes() -> None:
+    class Embedder:
+        def __init__(self, device: str, size: int = 3) -> None:
+            self.device = device
+
+        def __call__(self, text: list[str]) -> Annotated[F32, "batch", 3]:
+            """Embed."""
+            return np.zeros((len(text), 3), np.float32)
+
+    model = define(Embedder, devices=["cpu", "cuda:0"])
+    assert (model.name, [each.name for each in model.inputs]) == ("Embedder", ["text"])
+    assert len(model.functions()) == 2
+
+
+def test_classes_that_cannot_be_made() -> None:
+    class NoCall: ...
+
+    class NeedsMore:
+        def __init__(self, path: str) -> None: ...
+
+        def __call__(self, x: X) -> X:
+            return x
+
+    with pytest.raises(PyTritonDefinitionError, match="has no method __call__"):
+        define(NoCall)
+    with pytest.raises(PyTritonDefinitionError, match=r'parameter "path".* nobody gives'):
+        define(NeedsMore)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_batch_size": 3, "config": ModelConfig()}, "both given"),
+        ({"config": ModelConfig(batching=False)}, "batching=False"),
+        ({"workers": 0}, "workers is 0"),
+        ({"devices": "cuda:0"}, r"give a list: devices=\['cuda:0'\]"),
+        ({"name": "a b"}, "Model name can only contain"),
+        ({"name": "x" * 300}, "at most 255"),
+    ],
+)
+def test_options_that_are_not_possible(options: dict[str, Any], message: str) -> None:
+    def function(x: X) -> X:
+        return x
+
+    with pytest.raises(PyTritonValidationError, match=message):
+        define(function, **options)
+
+
+def test_batch_sizes_of_streams_of_samples() -> None:
+    def tokens(prompt: str) -> Iterator[str]:
+        raise NotImplementedError
+
+    with pytest.raises(PyTritonDefinitionError, match="one sample at a time"):
+        define(tokens, max_batch_size=8)
