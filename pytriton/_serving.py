@@ -24,7 +24,9 @@ from pytriton.constants import (
 )
 from pytriton.exceptions import PyTritonInvalidOperationError
 from pytriton.model_config import ModelConfig, Tensor
+from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.server.lifecycle import DefaultTritonLifecyclePolicy, TritonLifecyclePolicy
+from pytriton.server.ports import Endpoint
 from pytriton.server.workspace import Workspace
 
 __all__ = ["TritonBase", "stop_running"]
@@ -203,6 +205,17 @@ class TritonBase(abc.ABC):
                 return False
         self._after_stop()
         return True
+
+    @property
+    def models(self) -> list[TritonModelConfig]:
+        """The models that are bound, in the order of binding."""
+        return [binding.model for binding in list(self._bindings.values())]
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """Where the server takes requests; empty until it runs."""
+        run = self._run
+        return [] if run is None else list(run.endpoints)
 
     def is_alive(self) -> bool:
         """Whether the server and all models run."""

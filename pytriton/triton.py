@@ -13,6 +13,7 @@ from pytriton._remote_run import RemoteRun
 from pytriton._server_run import ServerRun
 from pytriton._serving import TritonBase
 from pytriton.binding import Binding
+from pytriton.configuration import layers
 from pytriton.constants import (
     MODEL_CONFIG_URL,
     MODEL_INFER_URL,
@@ -92,7 +93,9 @@ class Triton(TritonBase):
         if triton_lifecycle_policy is None:
             vertex = config is not None and config.allow_vertex_ai
             triton_lifecycle_policy = VertextAILifecyclePolicy if vertex else DefaultTritonLifecyclePolicy
-        self._config = (config or TritonConfig()).over(TritonConfig.from_env())
+        self.given_config = config or TritonConfig()
+        """Options that the program itself gives."""
+        self._config = layers.effective(self.given_config)
         self._security = security_config or TritonSecurityConfig()
         self._server = server
         super().__init__(

@@ -8,14 +8,17 @@ from typing import Annotated
 import typer
 
 import pytriton
-from pytriton.cli import check
+from pytriton.cli import check, config, serve
+from pytriton.cli.exits import Commands
 
 __all__ = ["app"]
 
 app = typer.Typer(
     name="pytriton",
+    cls=Commands,
     help="Serve Python functions with NVIDIA Triton Inference Server.",
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
@@ -33,4 +36,6 @@ def default(
         check.check()
 
 
+serve.add_to(app)
+config.add_to(app)
 check.add_to(app)

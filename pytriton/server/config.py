@@ -233,11 +233,12 @@ class Option:
     kind: type
     help: str
     flag: str
+    prefix: str = ENVIRONMENT_PREFIX
 
     @property
     def variable(self) -> str:
         """The environment variable; lists add _0, _1, ..."""
-        return ENVIRONMENT_PREFIX + self.name.upper()
+        return self.prefix + self.name.upper()
 
     @property
     def repeated(self) -> bool:

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a command ends: exit codes, and the one sentence that says why."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from pytriton.client.exceptions import (
+    PyTritonClientConnectionError,
+    PyTritonClientError,
+    PyTritonClientTimeoutError,
+    PyTritonClientValueError,
+)
+from pytriton.exceptions import PyTritonError, PyTritonServerError, PyTritonValidationError
+from pytriton.launch.target import UserCodeError
+
+__all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "LACKING", "NO_SERVER", "OK", "Commands", "Failure"]
+
+OK: Final = 0
+FAILED: Final = 1
+"""What was asked for was tried and failed."""
+BAD_INPUT: Final = 2
+"""Arguments, files, a module or the configuration cannot be used; nothing was tried."""
+NO_SERVER: Final = 3
+"""Nothing answers at the URL, or no port is free to answer at."""
+LACKING: Final = 4
+"""The server answers but lacks what the command needs."""
+INTERRUPTED: Final = 130
+
+_TAKEN: Final = " is taken: "
+
+
+class Failure(Exception):
+    """The end of a command: what the user is told, and the exit code."""
+
+    def __init__(self, message: str, code: int = FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Commands(TyperGroup):
+    """Commands whose failures are sentences; a traceback is shown only of the user's own code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except (Failure, PyTritonError, PyTritonClientError, UserCodeError) as error:
+            _show_users_traceback(error)
+            typer.echo(f"pytriton: {error}", err=True)
+            raise typer.Exit(_code_of(error)) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:  # whoever read the output has seen enough
+            sys.stdout = None
+            raise typer.Exit(OK) from None
+
+
+def _code_of(error: Exception) -> int:
+    if isinstance(error, Failure):
+        return error.code
+    if isinstance(error, (PyTritonClientValueError, PyTritonValidationError)):
+        return BAD_INPUT
+    if isinstance(error, PyTritonClientConnectionError) or type(error) is PyTritonClientTimeoutError:
+        return NO_SERVER
+    if isinstance(error, PyTritonServerError) and _TAKEN in str(error):
+        return NO_SERVER
+    return FAILED
+
+
+def _show_users_traceback(error: BaseException) -> None:
+    cause = error.__cause__
+    if isinstance(error, Failure) or cause is None:
+        return
+    while isinstance(cause, (PyTritonError, PyTritonClientError)) and cause.__cause__ is not None:
+        cause = cause.__cause__
+    # Errors of our own, of the operating system and of gRPC are told by the sentence.
+    if isinstance(error, UserCodeError) or not isinstance(
+        cause, (PyTritonError, PyTritonClientError, OSError)
+    ):
+        if isinstance(error, PyTritonClientError):
+            return
+        typer.echo("".join(traceback.format_exception(cause)).rstrip(), err=True)

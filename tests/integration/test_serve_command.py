@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pytriton serve` as a user runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.command import SERVICE, Command, pytriton, serving_command
+from tests.helpers.server import LOCAL, Address, free_ports
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Path:
+    (tmp_path / "service.py").write_text(SERVICE)
+    return tmp_path
+
+
+def scaled(address: Address) -> list[float]:
+    reply = address.post("/v2/models/Scale/generate", {"values": [1, 2]})
+    values: list[float] = reply.json["scaled"]
+    return values
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serves_on_loopback_until_a_signal(service: Path, number: signal.Signals) -> None:
+    with serving_command(service, "service:app") as (command, address, said):
+        assert scaled(address) == [2.0, 4.0]
+        assert said["endpoints"]["HTTP"] == address.url
+        assert said["models"][0]["inputs"] == [
+            {"name": "values", "datatype": "FP32", "shape": [-1], "optional": False}
+        ]
+        tables = "".join(Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6"))
+        listening = [line.split()[1] for line in tables.splitlines() if line.split()[3] == "0A"]
+        for port in (address.http_port, address.grpc_port, address.metrics_port):
+            (place,) = (place for place in listening if place.endswith(f":{port:04X}"))
+            assert place.endswith("0100007F:" + place.rpartition(":")[2])  # of IPv4, or of IPv6 that maps it
+        assert command.end(number) == 0
+
+
+def test_shows_a_panel(service: Path) -> None:
+    http, grpc, metrics = free_ports(3)
+    ports = [f"--http-port={http}", f"--grpc-port={grpc}", f"--metrics-port={metrics}"]
+    with contextlib.closing(Command(["serve", "service.py", *ports], service)) as command:
+        assert f"http://{LOCAL}:{http} " in command.expect("HTTP")
+        assert "values: FP32[*]   scaled: FP32[*]   up to 16" in command.expect("Scale")
+        command.expect("Ctrl-C ends it.")
+        assert command.end() == 0
+
+
+def test_the_project_says_what_to_serve(service: Path) -> None:
+    (service / "pyproject.toml").write_text('[tool.pytriton]\napp = "service:app"\nid = "of the project"\n')
+    with serving_command(service) as (_, address, said):
+        assert said["models"][0]["name"] == "Scale"
+        assert address.get("/v2").json["name"] == "of the project"
+
+
+def test_reload_puts_the_new_code_in_the_place_of_the_old(service: Path) -> None:
+    file = service / "service.py"
+    with serving_command(service, "service:app", "--reload") as (command, address, _):
+        assert scaled(address) == [2.0, 4.0]
+        file.write_text(SERVICE.replace("* 2.0", "* 3.0"))
+        command.expect('"endpoints"')
+        assert scaled(address) == [3.0, 6.0]
+        file.write_text(SERVICE + "\nx =")
+        command.expect("invalid syntax. What was there before still serves.")
+        file.write_text(SERVICE + "\nraise ValueError('on purpose')\n")
+        command.expect("ValueError: on purpose")
+        command.expect("What was there before still serves.")
+        assert scaled(address) == [3.0, 6.0]
+        file.write_text(SERVICE.replace("* 2.0", "* 5.0"))
+        command.expect('"endpoints"')
+        assert scaled(address) == [5.0, 10.0]
+        assert command.end() == 0
+
+
+def test_the_users_own_error_has_a_traceback_and_nothing_else_has(service: Path) -> None:
+    (service / "broken.py").write_text("def helper():\n    raise RuntimeError('mine')\n\nhelper()\n")
+    result = pytriton("serve", "broken:app", cwd=service)
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert [line for line in lines if line.startswith("  File ")] == [
+        f'  File "{service / "broken.py"}", line 4, in <module>',
+        f'  File "{service / "broken.py"}", line 2, in helper',
+    ]
+    assert lines[-1] == 'pytriton: Importing "broken" failed: RuntimeError: mine'
+
+
+def test_bad_input_is_one_sentence(service: Path) -> None:
+    (service / "wrong.yaml").write_text("http_prot: 1\n")
+    for arguments, code, text in (
+        (["serve"], 2, "Nothing to serve: give module:attribute"),
+        (["serve", "nowhere:app"], 2, 'There is no module "nowhere"'),
+        (["serve", "service:nope"], 2, 'has no attribute "nope". It could serve app.'),
+        (["serve", "service:scale"], 2, "is a function that takes "),
+        (["serve", "service:app", "--config", "none.yaml"], 2, "there is no file none.yaml"),
+        (["serve", "service:app", "--config", "wrong.yaml"], 2, "did you mean http_port?"),
+        (["serve", "service:app", "--http-port", "70000"], 2, "a port is 1 to 65535"),
+        (["serve", "service:app", "--log-level", "loud"], 2, "expected debug, info, warning, error"),
+        (["serve", "service:app", "--reload", "--reload-dir", "none"], 2, "there is no directory none"),
+    ):
+        result = pytriton(*arguments, cwd=service)
+        assert (result.returncode, result.stdout) == (code, ""), result
+        assert text in result.stderr
+        if code == 2:
+            assert len(result.stderr.splitlines()) == 1
+            assert result.stderr.startswith("pytriton: ")
+
+
+def test_a_port_in_use(service: Path) -> None:
+    with socket.create_server((LOCAL, 0)) as taken:
+        http, grpc, metrics = taken.getsockname()[1], *free_ports(2)
+        ports = [f"--http-port={http}", f"--grpc-port={grpc}", f"--metrics-port={metrics}"]
+        result = pytriton("serve", "service:app", *ports, cwd=service)
+    assert result.returncode == 3
+    (line,) = result.stderr.splitlines()
+    assert f"port {http} is taken: " in line
+
+
+def test_config_show_says_where_values_come_from(service: Path) -> None:
+    (service / "pyproject.toml").write_text('[tool.pytriton]\nid = "f"\nhttp_port = 1\ngrpc_port = 2\n')
+    result = pytriton(
+        "config",
+        "show",
+        "--given",
+        "--http-port=4",
+        cwd=service,
+        COLUMNS="300",
+        PYTRITON_TRITON_CONFIG_GRPC_PORT="3",
+        PYTRITON_TRITON_CONFIG_HTTP_PORT="3",
+    )
+    assert result.returncode == 0, result.stderr
+    rows = [line.split() for line in result.stdout.splitlines()[2:]]
+    assert rows == [
+        ["id", "f", "file", str(service / "pyproject.toml")],
+        ["http_address", "127.0.0.1", "command", "pytriton", "serve"],
+        ["http_port", "4", "argument", "--http-port"],
+        ["grpc_address", "127.0.0.1", "command", "pytriton", "serve"],
+        ["grpc_port", "3", "environment", "PYTRITON_TRITON_CONFIG_GRPC_PORT"],
+        ["metrics_address", "127.0.0.1", "command", "pytriton", "serve"],
+    ]
+
+
+def test_help_lists_the_table(service: Path) -> None:
+    result = pytriton("serve", "--help", COLUMNS="160")
+    assert result.returncode == 0
+    for text in ("--http-port", "--no-allow-grpc", "--cache-config", "Port of the HTTP endpoint (8000)."):
+        assert text in result.stdout
