@@ -77,6 +77,22 @@ class Binding:
         """What ended the workers, if anything did."""
         return None if self._workers is None else self._workers.failure
 
+    @property
+    def functions(self) -> list[InferFunction]:
+        """The functions, one for each worker."""
+        return list(self._functions)
+
+    def worker_spec(self, socket_path: Path | str) -> WorkerSpec:
+        """What a worker is told of the model, and where it meets the server."""
+        return WorkerSpec(
+            self.model,
+            str(socket_path),
+            self._strict,
+            batches_in_flight=self._batches_in_flight,
+            cancel_coroutines=self._cancel_coroutines,
+            warmups=self._warmups,
+        )
+
     def check_beside(self, other: Binding) -> None:
         """Refuse what cannot be a version of the same model as another one."""
         ours, theirs = _shared_config(self.model), _shared_config(other.model)
@@ -94,15 +110,7 @@ class Binding:
     def start_workers(self, socket_path: Path, on_failure: Callable[[BaseException], object]) -> None:
         """Start the workers, and wait until they are warm; they attach once the server listens."""
         self.socket_path = socket_path
-        spec = WorkerSpec(
-            self.model,
-            str(socket_path),
-            self._strict,
-            batches_in_flight=self._batches_in_flight,
-            cancel_coroutines=self._cancel_coroutines,
-            warmups=self._warmups,
-        )
-        self._workers = ThreadWorkers(spec, self._functions, on_failure)
+        self._workers = ThreadWorkers(self.worker_spec(socket_path), self._functions, on_failure)
         self._workers.start()
         self._workers.wait_warm()
 

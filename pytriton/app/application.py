@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytriton.server.lifecycle import TritonLifecyclePolicy
     from pytriton.server.security import TritonSecurityConfig
     from pytriton.server.workspace import Workspace
-    from pytriton.triton import Triton, TritonBase
+    from pytriton.triton import Triton
 
 __all__ = ["App", "ServerOptions"]
 
@@ -47,18 +47,6 @@ class App(Router):
     def __init__(self) -> None:
         """Make an empty one."""
         super().__init__()
-
-    def bind_to(self, triton: TritonBase) -> None:
-        """Bind all models to a Triton or RemoteTriton, beside whatever else is bound to it.
-
-        Args:
-            triton: What serves them; at once if it runs.
-        """
-        for model in self.models:
-            inputs, outputs = model.tensors()
-            triton.bind(model.name, model.functions(), inputs, outputs, model.version, model.config)
-        for name, version, arguments in self._all_bound():
-            triton.bind(name, model_version=version, **arguments)
 
     def triton(self, **options: Unpack[ServerOptions]) -> Triton:
         """A Triton with all models bound; nothing is started yet.

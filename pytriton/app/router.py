@@ -12,6 +12,7 @@ from pytriton.exceptions import PyTritonDefinitionError
 from pytriton.model_config import ModelConfig, Tensor
 
 if TYPE_CHECKING:
+    from pytriton._serving import TritonBase
     from pytriton.binding import InferFunction
 
 __all__ = ["Bound", "Router"]
@@ -134,6 +135,18 @@ class Router:
         if router is self or self in router._routers():
             raise PyTritonDefinitionError("A router cannot include itself.")
         self._included.append((router, prefix))
+
+    def bind_to(self, triton: TritonBase) -> None:
+        """Bind all models to a Triton or RemoteTriton, beside whatever else is bound to it.
+
+        Args:
+            triton: What serves them; at once if it runs.
+        """
+        for model in self.models:
+            inputs, outputs = model.tensors()
+            triton.bind(model.name, model.functions(), inputs, outputs, model.version, model.config)
+        for name, version, arguments in self._all_bound():
+            triton.bind(name, model_version=version, **arguments)
 
     @property
     def models(self) -> list[Model]:

@@ -1,140 +1,138 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models of an App on a real server."""
+"""Models of an App on a real server; and without one, where everything must be the same."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-from pytriton import App, Router
-from pytriton.arrays import F32
-from pytriton.client import DecoupledModelClient, ModelClient
-from pytriton.client.exceptions import PyTritonClientInferenceServerError
-from pytriton.decorators import batch
-from pytriton.exceptions import ErrorCode
-from pytriton.model_config import Tensor
-from pytriton.request import Array
-from tests.helpers.server import OPEN, Address, local_config
+from pytriton.client.exceptions import PyTritonClientError
+from pytriton.testing import TestClient, TestServer, serving
+from tests.helpers.applications import app
 
-app, router = App(), Router(prefix="r.")
+X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
-@app.model
-def add(x: Annotated[F32, "batch", "n"], y: Annotated[F32, "batch", "n"]) -> Annotated[F32, "batch", "n"]:
-    return x + y
+class Ask(NamedTuple):
+    """A request, and what must come out."""
+
+    model: str
+    inputs: dict[str, Any]
+    parameters: dict[str, Any]
+    result: Any
+    """Outputs, a list of them for a stream, or words of the error."""
+
+    @property
+    def is_stream(self) -> bool:
+        return self.model in ("tokens", "r.tokens", "count_down")
 
 
-@app.model
-def shout(text: str, times: int = 1) -> str:
-    return text.upper() * times
-
-
-@app.model(name="shout_async")
-async def _shout_async(text: str, times: int = 1) -> str:
-    return text.upper() * times
-
-
-class Summary(NamedTuple):
-    mean: Annotated[F32, "batch"]
-    label: list[str]
-
-
-@app.model
-def summary(x: Annotated[F32, "batch", -1], scale: float = 1.0) -> Summary:
-    return Summary((x.mean(1) * scale).astype(np.float32), [f"{row[0]:g}" for row in x])
-
-
-@app.model
-def tokens(prompt: str, count: int = 3) -> Iterator[str]:
-    for index in range(count):
-        yield f"{prompt}{index}"
-
-
-@router.model(name="tokens")
-async def tokens_async(prompt: str, count: int = 3) -> AsyncIterator[str]:
-    for index in range(count):
-        yield f"{prompt}{index}"
-
-
-@app.model(devices=["cpu"])
-class Embedder:
-    def __init__(self, device: str) -> None:
-        self._device = device
-
-    def __call__(self, text: list[str]) -> Annotated[F32, "batch", 2]:
-        return np.array([[len(each), len(self._device)] for each in text], np.float32)
-
-
-@batch
-def _double(x: Array) -> Any:
-    return [2 * x]
-
-
-app.include(router)
-app.bind("double", _double, [Tensor((-1,), np.float32, name="x")], [Tensor((-1,), np.float32, name="y")])
+ASKS = [
+    Ask("add", {"x": X, "y": X}, {}, {"output": 2 * X}),
+    Ask(
+        "add", {"x": X, "y": X[:, 1:]}, {}, 'dimension "n" must be the same everywhere, but it is 3 in input'
+    ),
+    Ask("add", {"x": X}, {}, 'input "y" is missing'),
+    Ask("shift", {"x": X}, {}, {"output": X}),
+    Ask("shift", {"x": X, "by": X}, {}, {"output": 2 * X}),
+    Ask("shift_async", {"x": X}, {"by": "2.5"}, {"output": X + 2.5}),
+    Ask("shout", {"text": ["a", "é"]}, {"times": 2, "end": "!"}, {"output": [b"AA!", "ÉÉ!".encode()]}),
+    Ask("shout", {"text": ["a"]}, {"times": "two"}, "parameter \"times\": got 'two'; expected int"),
+    Ask("shout", {"text": ["a"]}, {"end": "?"}, "got '?'; expected one of '', '!'"),
+    Ask("shout", {"text": [b"\xff"]}, {}, "a string is not UTF-8"),
+    Ask("shout_async", {"text": ["a", "b"]}, {"times": 2}, {"output": [b"AA", b"BB"]}),
+    Ask("summary", {"x": X}, {"scale": 2}, {"mean": [2.0, 8.0], "label": [b"0", b"3"]}),
+    Ask("split", {"text": [b"a bc"]}, {}, {"words": [[b"a", b"bc"]], "lengths": [[1, 2]], "text": [b"a bc"]}),
+    Ask(
+        "split", {"text": [b"a", b"b c"]}, {}, "the samples of one request have different shapes: (1,), (2,)"
+    ),
+    Ask("wrong", {"x": X}, {}, {"x": X, "y": np.ones((2, 2))}),
+    Ask("wrong", {"x": X}, {"how": "shape"}, 'output "x": got shape (2, 2) where (batch, n) is annotated'),
+    Ask("wrong", {"x": X}, {"how": "rank"}, "expected 2 dimensions"),
+    Ask("wrong", {"x": X}, {"how": "fixed"}, "dimension 1 must be 2"),
+    Ask("wrong", {"x": X}, {"how": "rows"}, "must be the batch size 2"),
+    Ask("wrong", {"x": X}, {"how": "dtype"}, "got dtype float64 where int64 is annotated"),
+    Ask("wrong", {"x": X}, {"how": "type"}, "got an object of type str; expected a numpy.ndarray"),
+    Ask("wrong", {"x": X}, {"how": "missing"}, "a Wrong without 'y'"),
+    Ask("wrong", {"x": X}, {"how": "container"}, "an object of type list; expected Wrong"),
+    Ask("wrong", {"x": X}, {"how": "refused"}, "not today"),
+    Ask("wrong", {"x": X}, {"how": "raised"}, "ZeroDivisionError: by nothing"),
+    Ask("tokens", {"prompt": ["a"]}, {"count": 2}, [{"output": [b"a0"]}, {"output": [b"a1"]}]),
+    Ask("tokens", {"prompt": ["a"]}, {"count": -1}, "ValueError: less than nothing"),
+    Ask("tokens", {"prompt": ["a", "b"]}, {}, "at most 1"),
+    Ask("r.tokens", {"prompt": ["a"]}, {"count": 1}, [{"output": [b"a0"]}]),
+    Ask("count_down", {"start": [9, 7]}, {"step": 2}, [{"output": [9 - s, 7 - s]} for s in (0, 2, 4)]),
+    Ask("Embedder", {"text": ["ab", "c"]}, {}, {"output": [[2, 3], [1, 3]]}),
+    Ask("double", {"x": X}, {}, {"y": 2 * X}),
+    Ask("double", {"x": X[None]}, {}, "expected shape (batch, -1)"),
+]
 
 
 @pytest.fixture(scope="module")
-def address(module_leaves_nothing: None) -> Iterator[Address]:
-    config, address = local_config()
-    with app.triton(config=config, security_config=OPEN):
+def server(module_leaves_nothing: None) -> Iterator[TestServer]:
+    with serving(app) as server:
         # The event loops of coroutines stay as long as the models.
-        ask(address, "shout_async", ["a"])
-        stream(address, "r.tokens")
-        yield address
-        address.close()
+        for ask in ASKS:
+            if "async" in ask.model or ask.model == "r.tokens":
+                outcome(server, ask)
+        yield server
 
 
-def stream(address: Address, model: str) -> list[Any]:
-    with DecoupledModelClient(f"grpc://127.0.0.1:{address.grpc_port}", model) as client:
-        return [step["output"].item() for step in client.infer_sample("a", parameters={"count": 2})]
+def outcome(source: TestServer | TestClient, ask: Ask) -> Any:
+    try:
+        if ask.is_stream:
+            with source.stream(ask.model) as streaming:
+                return list(streaming.infer_batch(parameters=ask.parameters, **ask.inputs))
+        with source.model(ask.model) as client:
+            return client.infer_batch(parameters=ask.parameters, **ask.inputs)
+    except PyTritonClientError as error:
+        return error
 
 
-def ask(address: Address, model: str, *inputs: Any, parameters: Any = None) -> dict[str, Array]:
-    with ModelClient(address.url, model) as client:
-        return client.infer_batch(*inputs, parameters=parameters)
+def check(outcome: Any, expected: Any) -> None:
+    if isinstance(expected, str):
+        assert isinstance(outcome, PyTritonClientError), outcome
+        assert expected in str(outcome)
+        return
+    if isinstance(outcome, PyTritonClientError):
+        raise outcome
+    steps, wanted = (outcome, expected) if isinstance(expected, list) else ([outcome], [expected])
+    assert len(steps) == len(wanted)
+    for step, each in zip(steps, wanted, strict=True):
+        assert {name: array.tolist() for name, array in step.items()} == {
+            name: np.asarray(value).tolist() for name, value in each.items()
+        }
 
 
-def test_arrays(address: Address) -> None:
-    x = np.ones((2, 3), np.float32)
-    np.testing.assert_array_equal(ask(address, "add", x, 2 * x)["output"], 3 * x)
+@pytest.mark.parametrize("ask", ASKS, ids=lambda ask: f"{ask.model}-{ask.parameters}")
+def test_answers(server: TestServer, ask: Ask) -> None:
+    check(outcome(server, ask), ask.result)
 
 
-def test_dimensions_that_do_not_agree(address: Address) -> None:
-    x = np.ones((2, 3), np.float32)
-    with pytest.raises(PyTritonClientInferenceServerError) as caught:
-        ask(address, "add", x, x[:, :2])
-    assert 'dimension "n" must be the same everywhere, but it is 3 in input "x", 2 in input "y"' in str(
-        caught.value
-    )
-    assert caught.value.code is ErrorCode.INVALID_ARG
+@pytest.mark.parametrize("ask", ASKS, ids=lambda ask: f"{ask.model}-{ask.parameters}")
+def test_answers_are_the_same_without_a_server(server: TestServer, ask: Ask) -> None:
+    with TestClient(app) as client:
+        ours = outcome(client, ask)
+    check(ours, ask.result)
+    theirs = outcome(server, ask)
+    assert type(ours) is type(theirs)
+    if isinstance(ours, PyTritonClientError):
+        assert getattr(ours, "code", None) == getattr(theirs, "code", None) or ask.is_stream
+        assert str(ours).rpartition("http://test:8000")[2] == str(theirs).rpartition(_target(server, ask))[2]
 
 
-@pytest.mark.parametrize("model", ["shout", "shout_async"])
-def test_samples(address: Address, model: str) -> None:
-    result = ask(address, model, ["a", "é"], parameters={"times": 2})
-    assert [text.decode() for text in result["output"]] == ["AA", "ÉÉ"]
-    reply = address.post(f"/v2/models/{model}/generate", {"text": "abc", "times": 3})
-    assert reply.json["output"] == "ABCABCABC"
+def _target(server: TestServer, ask: Ask) -> str:
+    return server.grpc_url if ask.is_stream else server.http_url
 
 
-def test_several_outputs(address: Address) -> None:
-    result = ask(address, "summary", np.ones((2, 3), np.float32), parameters={"scale": "2.5"})
-    assert result["mean"].tolist() == [2.5, 2.5]
-    assert result["label"].tolist() == [b"1", b"1"]
+def test_generate_endpoints(server: TestServer) -> None:
+    import http.client
+    import json
 
-
-@pytest.mark.parametrize("model", ["tokens", "r.tokens"])
-def test_streams(address: Address, model: str) -> None:
-    assert stream(address, model) == [b"a0", b"a1"]
-
-
-def test_classes(address: Address) -> None:
-    assert ask(address, "Embedder", ["ab", "c"])["output"].tolist() == [[2.0, 3.0], [1.0, 3.0]]
-
-
-def test_plain_bindings_beside_them(address: Address) -> None:
-    assert ask(address, "double", np.ones((1, 2), np.float32))["y"].tolist() == [[2.0, 2.0]]
+    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=20)
+    connection.request("POST", "/v2/models/shout/generate", json.dumps({"text": "abc", "times": 3}))
+    assert json.loads(connection.getresponse().read())["output"] == "ABCABCABC"
+    connection.close()

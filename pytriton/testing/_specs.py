@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is bound to an application or a Triton, as workers take it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pytriton.binding import Binding, bind_model
+
+if TYPE_CHECKING:
+    from pytriton._serving import TritonBase
+    from pytriton.app import Router
+    from pytriton.worker.loop import WorkerSpec
+
+__all__ = ["specs_of"]
+
+
+def specs_of(app: Router | TritonBase) -> Iterator[tuple[WorkerSpec, Sequence[Callable[..., Any]]]]:
+    """Every model and its functions, one for each worker."""
+    for binding in _bindings(app):
+        yield binding.worker_spec(""), binding.functions
+
+
+def _bindings(app: Router | TritonBase) -> Sequence[Binding]:
+    from pytriton.app import Router
+
+    if not isinstance(app, Router):
+        return list(app._bindings.values())
+    collected = _Collector()
+    app.bind_to(collected)  # type: ignore[arg-type]
+    return collected.bindings
+
+
+class _Collector:
+    """Takes what is bound to it."""
+
+    def __init__(self) -> None:
+        self.bindings: list[Binding] = []
+
+    def bind(
+        self,
+        model_name: str,
+        infer_func: Any,
+        inputs: Any,
+        outputs: Any,
+        model_version: int = 1,
+        config: Any = None,
+        strict: bool = False,
+        **_options: Any,
+    ) -> None:
+        """Describe a model."""
+        self.bindings.append(
+            bind_model(model_name, infer_func, inputs, outputs, model_version, config, strict)
+        )

@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pytest
+
+from pytriton import App
+from pytriton.arrays import F32, U8
+from pytriton.batching.current import current_batch
+from pytriton.client.exceptions import (
+    PyTritonClientInferenceServerError,
+    PyTritonClientModelUnavailableError,
+    PyTritonClientTimeoutError,
+)
+from pytriton.decorators import batch
+from pytriton.exceptions import (
+    ErrorCode,
+    PyTritonInvalidOperationError,
+    PyTritonModelLoadError,
+    PyTritonUnrecoverableError,
+)
+from pytriton.model_config import ModelConfig, Tensor
+from pytriton.model_config.common import ModelWarmup, WarmupInput
+from pytriton.request import Array
+from pytriton.testing import TestClient
+from pytriton.triton import Triton
+
+ROOT = Path(__file__).resolve().parents[3]
+Rows = Annotated[F32, "batch", "n"]
+
+
+@pytest.fixture
+def sizes() -> list[int]:
+    return []
+
+
+@pytest.fixture
+def app(sizes: list[int]) -> App:
+    app = App()
+
+    @app.model(max_batch_size=4)
+    def scale(x: Rows, by: int = 1) -> Rows:
+        sizes.append(len(x))
+        return x * np.float32(by)
+
+    return app
+
+
+ROW = np.ones(3, np.float32)
+
+
+def test_requests_together_make_batches(app: App, sizes: list[int]) -> None:
+    with TestClient(app) as client:
+        answers = client.model("scale").infer_together([{"x": ROW * index} for index in range(6)])
+        assert [answer["output"][0] for answer in answers] == list(range(6))  # type: ignore[index]
+        assert sizes == [4, 2]
+
+
+def test_requests_of_other_shapes_are_batches_of_their_own(app: App, sizes: list[int]) -> None:
+    with TestClient(app) as client:
+        client.model("scale").infer_together([{"x": ROW}, {"x": ROW}, {"x": ROW[:2]}, {"x": ROW}])
+        assert sizes == [2, 1, 1]
+
+
+def test_equal_parameters_are_called_together(app: App, sizes: list[int]) -> None:
+    with TestClient(app) as client:
+        given: list[Any] = [{"by": 2}, None, {"by": 2}, {"by": "x"}]
+        answers: list[Any] = client.model("scale").infer_together([{"x": ROW}] * 4, parameters=given)
+        assert sorted(sizes) == [1, 2]
+        assert [answer["output"][0] for answer in answers[:3]] == [2, 1, 2]
+        assert "got 'x'; expected int" in str(answers[3])
+        assert answers[3].code is ErrorCode.INVALID_ARG
+
+
+def test_together_tells_what_the_client_itself_refuses(app: App) -> None:
+    with TestClient(app) as client:
+        good, bad = client.model("scale").infer_together([{"x": ROW}, {"y": ROW}])
+    assert isinstance(good, dict)
+    assert 'no input "y"' in str(bad)
+
+
+def test_samples_fail_one_by_one() -> None:
+    app = App()
+
+    @app.model
+    def invert(x: float) -> float:
+        return 1 / x
+
+    with TestClient(app) as client:
+        answers: list[Any] = client.model("invert").infer_together([{"x": 2.0}, {"x": 0.0}, {"x": 4.0}])
+    assert [answers[0]["output"], answers[2]["output"]] == [0.5, 0.25]
+    assert "ZeroDivisionError" in str(answers[1])
+
+
+def test_coroutines_of_a_batch_run_side_by_side() -> None:
+    app = App()
+    meeting: list[Any] = []
+
+    @app.model
+    async def meet(x: int) -> int:
+        import asyncio
+
+        if not meeting:
+            meeting.append(asyncio.Barrier(2) if sys.version_info >= (3, 11) else _Meeting())
+        await meeting[0].wait()
+        return x
+
+    with TestClient(app, timeout_s=20) as client:
+        answers: list[Any] = client.model("meet").infer_together([{"x": 1}, {"x": 2}])
+    assert [answer["output"] for answer in answers] == [1, 2]
+
+
+class _Meeting:
+    """What asyncio.Barrier(2) is from Python 3.11 on."""
+
+    def __init__(self) -> None:
+        import asyncio
+
+        self._count, self._event = 0, asyncio.Event()
+
+    async def wait(self) -> None:
+        self._count += 1
+        if self._count == 2:
+            self._event.set()
+        await self._event.wait()
+
+
+def test_streams_of_a_batch_end_each_for_itself() -> None:
+    app = App()
+
+    @app.model
+    def repeat(x: Annotated[F32, "batch"], times: int = 1) -> Iterator[Annotated[F32, "batch"]]:
+        for _ in range(times):
+            yield x
+
+    with TestClient(app) as client:
+        given: list[Any] = [{"times": 1}, {"times": 3}, {"times": "many"}]
+        streams: list[Any] = client.stream("repeat").infer_together(
+            [{"x": value} for value in (1.0, 2.0, 3.0)], parameters=given
+        )
+        assert [step["output"].item() for step in streams[0]] == [1.0]
+        assert [step["output"].item() for step in streams[1]] == [2.0] * 3
+        with pytest.raises(PyTritonClientInferenceServerError, match="got 'many'"):
+            list(streams[2])
+
+
+def test_leaving_a_stream_closes_the_generator() -> None:
+    app = App()
+    closed = threading.Event()
+
+    @app.model
+    def endless(prompt: str) -> Iterator[str]:
+        try:
+            while True:
+                yield prompt
+        finally:
+            closed.set()
+
+    with TestClient(app) as client:
+        with client.stream("endless").infer_sample("a") as stream:
+            assert next(stream)["output"] == b"a"
+        assert closed.wait(20)
+
+
+def test_leaving_an_async_stream_closes_the_generator() -> None:
+    app = App()
+    closed = threading.Event()
+
+    @app.model
+    async def endless(prompt: str) -> AsyncIterator[str]:
+        import asyncio
+
+        try:
+            while True:
+                yield prompt
+                await asyncio.sleep(0)
+        finally:
+            closed.set()
+
+    with TestClient(app) as client:
+        stream = client.stream("endless").infer_sample("a")
+        assert next(stream)["output"] == b"a"
+        stream.close()
+        assert closed.wait(20)
+
+
+def test_timeouts_cancel_the_request() -> None:
+    app = App()
+    seen = threading.Event()
+
+    @app.model
+    def slow(x: Rows) -> Rows:
+        batch = current_batch()
+        while not batch.is_cancelled():
+            pass
+        seen.set()
+        return x
+
+    with TestClient(app, timeout_s=0.2) as client:
+        with pytest.raises(PyTritonClientTimeoutError, match=r"within 0\.2 s"):
+            client.model("slow").infer_sample(ROW)
+        assert seen.wait(20)
+
+
+def test_results_larger_than_the_block() -> None:
+    app = App()
+
+    @app.model
+    def widen(x: Annotated[U8, "batch", 1]) -> Annotated[U8, "batch", 1_000_000]:
+        return np.repeat(x, 1_000_000, axis=1)
+
+    @app.model
+    def chunks(count: int) -> Iterator[Annotated[U8, 1_000_000]]:
+        for index in range(count):
+            yield np.full(1_000_000, index, np.uint8)
+
+    with TestClient(app) as client:
+        result = client.model("widen").infer_batch(np.ones((2, 1), np.uint8))["output"]
+        assert result.shape == (2, 1_000_000)
+        assert result.all()
+        steps = list(client.stream("chunks").infer_sample(20))
+        assert [int(step["output"].max()) for step in steps] == list(range(20))
+
+
+def test_inputs_may_be_kept() -> None:
+    app = App()
+    kept: list[Array] = []
+
+    @app.model
+    def keep(x: Rows) -> Rows:
+        kept.append(x)
+        return x
+
+    with TestClient(app) as client:
+        for index in range(50):
+            client.model("keep").infer_sample(ROW * index)
+        assert [int(array[0, 0]) for array in kept] == list(range(50))
+    assert [int(array[0, 0]) for array in kept] == list(range(50))
+
+
+def test_models_that_a_triton_would_serve() -> None:
+    triton = Triton()
+    double = batch(lambda x: [2 * x])
+    triton.bind(
+        "double", [double, double], [Tensor((-1,), np.float32, name="x")], [Tensor((-1,), np.float32)]
+    )
+    with TestClient(triton) as client:
+        assert client.model("double").infer_sample(ROW)["OUTPUT_1"].tolist() == [2.0] * 3
+
+
+def test_versions() -> None:
+    app = App()
+
+    def of(version: int) -> None:
+        @app.model(name="which", version=version)
+        def which(x: int) -> int:
+            return version
+
+    of(2)
+    of(1)
+    with TestClient(app) as client:
+        assert client.model("which").infer_sample(0)["output"] == 2
+        assert client.model("which", 1).infer_sample(0)["output"] == 1
+        with pytest.raises(PyTritonClientModelUnavailableError, match='no model "which" version 3'):
+            client.model("which", 3)
+
+
+def test_the_other_kind_of_client_is_named(app: App) -> None:
+    with TestClient(app) as client:
+        with pytest.raises(PyTritonInvalidOperationError, match=r'use client\.model\("scale"\)'):
+            client.stream("scale")
+        with pytest.raises(PyTritonClientModelUnavailableError, match=r'no model "other".*"scale" version 1'):
+            client.model("other")
+    with pytest.raises(PyTritonInvalidOperationError, match="is closed"):
+        client.model("scale")
+
+
+def test_it_starts_at_first_use(app: App) -> None:
+    client = TestClient(app)
+    try:
+        assert client.model("scale").infer_sample(ROW)["output"].tolist() == ROW.tolist()
+    finally:
+        client.close()
+
+
+def test_warm_up_that_fails() -> None:
+    app = App()
+    given = {"x": WarmupInput(np.float32, (2,), zero_data=True)}
+    warmup = ModelWarmup(name="w", batch_size=1, count=1, inputs=given)
+
+    @app.model(config=ModelConfig(model_warmup=[warmup]))
+    def cold(x: Annotated[F32, "batch", 2]) -> Annotated[F32, "batch", 2]:
+        raise RuntimeError("too cold")
+
+    with pytest.raises(PyTritonModelLoadError, match="too cold"):
+        TestClient(app).__enter__()
+
+
+def test_functions_that_end_the_server() -> None:
+    app = App()
+
+    @app.model
+    def give_up(x: Rows) -> Rows:
+        raise PyTritonUnrecoverableError("no more")
+
+    with TestClient(app) as client:
+        with pytest.raises(PyTritonClientInferenceServerError, match="no more"):
+            client.model("give_up").infer_sample(ROW)
+        with pytest.raises(PyTritonClientInferenceServerError, match=r"workers? (has|have) ended"):
+            client.model("give_up").infer_sample(ROW)
+
+
+def test_nothing_is_left(app: App) -> None:
+    before = threading.enumerate()
+    with TestClient(app) as client:
+        client.model("scale").infer_sample(ROW)
+    assert threading.enumerate() == before
+
+
+WITHOUT_LINUX = """
+import os, signal, socket, sys
+
+sys.platform = "darwin"
+for module, names in {
+    os: ["memfd_create", "eventfd", "pidfd_open", "sched_getaffinity", "sched_setaffinity", "splice"],
+    socket: ["SOCK_SEQPACKET", "SOCK_CLOEXEC", "SOCK_NONBLOCK", "MSG_NOSIGNAL", "MSG_CMSG_CLOEXEC"],
+    signal: ["pidfd_send_signal"],
+}.items():
+    for name in names:
+        if hasattr(module, name):
+            delattr(module, name)
+
+real_open, real_listdir = open, os.listdir
+
+def no_proc(function):
+    def guarded(path, *args, **kwargs):
+        assert not str(path).startswith(("/proc", "/dev/shm")), path
+        return function(path, *args, **kwargs)
+    return guarded
+
+os.listdir = no_proc(real_listdir)
+import subprocess
+subprocess.Popen = None
+
+from tests.helpers.applications import app
+from pytriton.testing import TestClient
+
+with TestClient(app) as client:
+    assert client.model("shout").infer_sample("a")["output"] == b"A"
+    assert client.model("shout_async").infer_sample("a")["output"] == b"A"
+    assert len(list(client.stream("tokens").infer_sample("a"))) == 3
+    assert len(list(client.stream("r.tokens").infer_sample("a"))) == 3
+assert "pytriton.server.process" not in sys.modules, "the server was loaded"
+print("fine")
+"""
+
+
+def test_works_where_the_server_does_not() -> None:
+    """What only Linux has is taken away, and no process may be started."""
+    result = subprocess.run(
+        [sys.executable, "-c", WITHOUT_LINUX],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "fine\n"
