@@ -28,6 +28,7 @@ namespace {
 constexpr const char* kRefusal = "/refused";
 
 struct Backend {
+  const std::unique_ptr<const ModelMetricFamilies> families = ModelMetricFamilies::Make();
   ModelRegistry models;
   std::mutex mutex;
   std::unique_ptr<Control> control;  // guarded by mutex; last, because it uses the registry
@@ -116,7 +117,7 @@ void InitializeModel(TRITONBACKEND_Model* handle) {
   // Triton may load anew what has not changed; the workers need not know of it.
   std::shared_ptr<Model> model = backend.models.Find(binding.socket_path);
   if (model == nullptr) {
-    model = std::make_shared<Model>(name, version, std::move(binding));
+    model = std::make_shared<Model>(name, version, std::move(binding), backend.families.get());
   }
   Check(TRITONBACKEND_ModelSetState(handle, model.get()));
   backend.models.Add(handle, name);

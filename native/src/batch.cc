@@ -58,6 +58,9 @@ Batch::Batch(Model& model, TRITONBACKEND_ModelInstance* instance,
   for (const BatchRequest& request : requests_) {
     rows_ += request.rows;
   }
+  if (gather_.cancelled() > 0) {
+    model_.metrics().CountCancellations(gather_.cancelled());
+  }
 }
 
 Batch::~Batch() {
@@ -83,6 +86,7 @@ void Batch::CopyInputs(const Link::Reservation& reservation) {
   const bool wanted = std::any_of(requests_.begin(), requests_.end(),
                                   [](const BatchRequest& request) { return !request.handle.IsCancelled(); });
   if (!wanted) {
+    cancelled_.assign(requests_.size(), true);
     throw Failure(Code::kCancelled, "the request was cancelled before it was run");
   }
   const uint64_t copied = gather_.CopyInputs(reservation.base, reservation.block, exec_start_ns_);
@@ -135,14 +139,21 @@ void Batch::OnResult(const SlotView& slot, const Message& message) {
     compute_start_ns_ = std::clamp(message.begin_ns, exec_start_ns_, now);
   }
   compute_end_ns_ = std::clamp(message.end_ns, compute_start_ns_, now);
+  if (final) {  // before the answer, so that whoever has that finds it counted
+    model_.metrics().CountBatch(std::max<uint64_t>(rows_, 1), exec_start_ns_, compute_start_ns_,
+                                compute_end_ns_);
+  }
   uint64_t sent = 0;
   if (message.length > 0 || !model_.binding().decoupled) {
     sent = TakeResult(slot, message);
   }
   if (model_.binding().decoupled) {
     if (final) {
-      for (BatchRequest& request : requests_) {
-        EndStream(request);
+      for (size_t index = 0; index < requests_.size(); ++index) {
+        EndStream(requests_[index]);
+        if (requests_[index].delivery == Delivery::kCancelled && index < cancelled_.size()) {
+          cancelled_[index] = true;
+        }
       }
     }
     ReportResponses(Now());
@@ -172,6 +183,7 @@ uint64_t Batch::TakeResult(const SlotView& slot, const Message& message) {
 void Batch::LimitBacklog(uint64_t sent) {
   const uint64_t limit = model_.binding().stream_memory_limit;
   const uint64_t held = backlog_.Add(sent);
+  CountStreamMemory(held);
   if (held <= limit || link_ == nullptr) {
     return;
   }
@@ -184,6 +196,13 @@ void Batch::LimitBacklog(uint64_t sent) {
     MarkCancelled(index);
   }
   link_->TellCancelled(slot_);
+}
+
+void Batch::CountStreamMemory(uint64_t held) noexcept {
+  if (held != stream_memory_) {
+    model_.metrics().CountStreamMemory(static_cast<int64_t>(held - stream_memory_));
+    stream_memory_ = held;
+  }
 }
 
 void Batch::MarkCancelled(size_t index) noexcept {
@@ -219,6 +238,10 @@ void Batch::OnFailure(const Failure& failure) {
 void Batch::Report() noexcept {
   if (requests_.empty()) {
     return;
+  }
+  CountStreamMemory(0);
+  if (const auto cancelled = std::count(cancelled_.begin(), cancelled_.end(), true)) {
+    model_.metrics().CountCancellations(static_cast<uint64_t>(cancelled));
   }
   const uint64_t end = Now();
   const uint64_t start = compute_start_ns_ == 0 ? end : compute_start_ns_;

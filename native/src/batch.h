@@ -37,6 +37,7 @@ class Batch final : public Task, private Watched {
   void MarkCancelled(size_t index) noexcept;
   void Look() noexcept override;
   void LimitBacklog(uint64_t sent);
+  void CountStreamMemory(uint64_t held) noexcept;
   void ReportResponses(uint64_t sent_ns) noexcept;
   uint64_t TakeResult(const SlotView& slot, const Message& message);
   void Report() noexcept;
@@ -52,6 +53,7 @@ class Batch final : public Task, private Watched {
   uint64_t results_taken_ = 0;
   uint64_t last_sent_ns_ = 0;  // the end of the last step
   Backlog backlog_;
+  uint64_t stream_memory_ = 0;   // what the metric has of it
   std::byte* block_ = nullptr;   // once the inputs are in it
   Link* link_ = nullptr;         // while it is watched
   uint64_t slot_ = 0;            // while it is watched

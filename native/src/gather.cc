@@ -148,6 +148,7 @@ Gather::Gather(const Binding& binding, std::vector<BatchRequest>& requests) : bi
 
 void Gather::Add(BatchRequest& request) {
   if (request.handle.IsCancelled()) {
+    ++cancelled_;
     throw Failure(Code::kCancelled, "the request was cancelled before it was run");
   }
   if (binding_.decoupled) {

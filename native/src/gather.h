@@ -34,6 +34,9 @@ class Gather {
   // Looks at all inputs. A request that cannot be part of the batch is failed and left out of `requests`.
   Gather(const Binding& binding, std::vector<BatchRequest>& requests);
 
+  // How many were left out because they had been cancelled.
+  uint64_t cancelled() const { return cancelled_; }
+
   // Bytes of a block that also has room for `result_bytes` of results.
   uint64_t BlockSize(uint64_t result_bytes) const;
 
@@ -66,6 +69,7 @@ class Gather {
   std::vector<RequestRecord> records_;
   std::vector<std::byte> meta_;
   uint64_t rows_ = 0;
+  uint64_t cancelled_ = 0;
   uint64_t inputs_offset_ = 0;
   uint64_t meta_offset_ = 0;
   uint64_t free_offset_ = 0;

@@ -10,23 +10,25 @@ namespace pytriton {
 
 namespace {
 
-Session::Options SessionOptions(const std::string& name, const Binding& binding) {
+Session::Options SessionOptions(const std::string& name, const Binding& binding, Meter& meter) {
   Session::Options options;
   options.socket_path = binding.socket_path;
   options.memory_limit = binding.memory_limit;
   options.log = [name](const std::string& text) {
     Log(TRITONSERVER_LOG_WARN, "model \"" + name + "\": " + text);
   };
+  options.meter = &meter;
   return options;
 }
 
 }  // namespace
 
-Model::Model(std::string name, uint64_t version, Binding binding)
+Model::Model(std::string name, uint64_t version, Binding binding, const ModelMetricFamilies* families)
     : name_(std::move(name)),
       version_(version),
       binding_(std::move(binding)),
-      session_(SessionOptions(name_, binding_)) {}
+      metrics_(families, name_, version_),
+      session_(SessionOptions(name_, binding_, metrics_)) {}
 
 uint64_t Model::ExpectedResultBytes(uint64_t rows) const {
   // An eighth more, because batches differ; what still does not fit is asked for by the worker.

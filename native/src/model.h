@@ -7,6 +7,7 @@
 
 #include "binding.h"
 #include "core/session.h"
+#include "model_metrics.h"
 #include "pytriton/triton_abi.h"
 #include "watch.h"
 
@@ -15,7 +16,7 @@ namespace pytriton {
 // A loaded model version: what was bound, and the workers that run it.
 class Model {
  public:
-  Model(std::string name, uint64_t version, Binding binding);
+  Model(std::string name, uint64_t version, Binding binding, const ModelMetricFamilies* families = nullptr);
 
   // Returns when its workers have attached.
   void WaitForWorkers() { session_.WaitForWorkers(binding_.workers, binding_.attach_timeout); }
@@ -25,6 +26,7 @@ class Model {
   const Binding& binding() const { return binding_; }
   Session& session() { return session_; }
   Watch& watch() { return watch_; }
+  ModelMetrics& metrics() { return metrics_; }
 
   // Room to leave for the results of a batch: what batches needed of late, for each of its rows.
   uint64_t ExpectedResultBytes(uint64_t rows) const;
@@ -46,6 +48,7 @@ class Model {
   std::atomic<uint64_t> requests_{0};
   std::atomic<uint64_t> bytes_in_{0};
   std::atomic<uint64_t> bytes_out_{0};
+  ModelMetrics metrics_;
   Watch watch_;
   Session session_;  // last: its threads use all of the above
 };

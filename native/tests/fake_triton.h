@@ -101,6 +101,13 @@ struct OutcomeAccess {
   }
 };
 
+// What stands at the metrics endpoint under a name and labels, as {label="value",...}.
+struct Series {
+  double value = 0;
+  std::vector<double> observed;
+  int users = 0;
+};
+
 // State of the server itself.
 struct Host {
   uint32_t api_major = 1;
@@ -112,8 +119,15 @@ struct Host {
   void Log(std::string line);
   std::vector<std::string> TakeLog();
 
+  std::atomic<bool> has_metrics{true};
+  // Throws when there is no such series.
+  Series At(const std::string& name, const std::string& labels);
+  std::vector<std::string> SeriesNames();
+
  private:
+  friend struct MetricAccess;
   std::mutex mutex_;
+  std::map<std::string, std::map<std::string, Series>> metrics_;
   std::vector<std::string> log_;
 };
 Host& TheHost();

@@ -23,7 +23,13 @@ namespace pytriton::testing {
 class Serving {
  public:
   explicit Serving(uint64_t memory_limit = 1 << 20, bool batching = true, bool decoupled = false)
-      : model_("m", 1, MakeBinding(directory_ / "s", memory_limit, batching, decoupled)) {}
+      : model_("m", 1, MakeBinding(directory_ / "s", memory_limit, batching, decoupled), &Families()) {}
+
+  // Of all models of a process.
+  static const ModelMetricFamilies& Families() {
+    static const ModelMetricFamilies families;
+    return families;
+  }
 
   FakeWorker AttachWorker(uint32_t capacity = 1) {
     FakeWorker worker = FakeWorker::Attached(model_.binding().socket_path, capacity);

@@ -187,6 +187,9 @@ void Link::HandleReserve(const Message& message) {
   if (block) {
     slot.blocks.push_back(*block);
     idle_rounds_ = 0;
+    CountMemory();
+  } else {
+    owner_.meter().CountMemoryRefusal();
   }
   const Message answer = block ? MakeMessage(Kind::kReserved, message.slot, block->offset, block->length)
                                : MakeMessage(Kind::kRefused, message.slot, 0, segment_.size());
@@ -223,6 +226,7 @@ void Link::FreeIfDone(uint64_t id, Slot& slot) {
   for (const Block& block : slot.blocks) {
     allocator_.Free(block);
   }
+  CountMemory();
   idle_rounds_ = 0;
   slots_.erase(id);
 }
@@ -235,6 +239,7 @@ Link::Reservation Link::Reserve(uint64_t length) {
   }
   const std::optional<Block> block = allocator_.Allocate(length);
   if (!block) {
+    owner_.meter().CountMemoryRefusal();
     throw Failure(
         Code::kUnavailable,
         "no shared memory left for a batch of " + std::to_string(length) +
@@ -244,12 +249,20 @@ Link::Reservation Link::Reserve(uint64_t length) {
             "or raise the limit");
   }
   idle_rounds_ = 0;
+  CountMemory();
   return {next_slot_++, *block, segment_.base()};
 }
 
 void Link::Abandon(const Reservation& reservation) {
   const std::unique_lock lock(mutex_);
   allocator_.Free(reservation.block);
+  CountMemory();
+}
+
+void Link::CountMemory() {
+  const uint64_t now = closed_ ? 0 : allocator_.in_use();
+  owner_.meter().CountMemory(static_cast<int64_t>(now - memory_counted_));
+  memory_counted_ = now;
 }
 
 void Link::Post(const Reservation& reservation, std::unique_ptr<Task>& task, Permit& permit) {
@@ -322,6 +335,7 @@ void Link::FailAll(const Failure& failure) {
   {
     const std::unique_lock lock(mutex_);
     closed_ = true;
+    CountMemory();
     slots.swap(slots_);
   }
   for (auto& [id, slot] : slots) {

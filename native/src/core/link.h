@@ -12,6 +12,7 @@
 
 #include "core/allocator.h"
 #include "core/failure.h"
+#include "core/meter.h"
 #include "core/readiness.h"
 #include "core/results.h"
 #include "core/segment.h"
@@ -42,6 +43,7 @@ class LinkOwner {
   virtual void Detached(Link& link, const std::string& why) = 0;
   virtual void Rejected(const std::string& why) = 0;
   virtual void Released(Link& link) = 0;
+  virtual Meter& meter() { return Meter::None(); }
 };
 
 // The right to have one more batch in flight on a link. Given back when it goes out of scope.
@@ -94,6 +96,7 @@ class Link {
 
   bool closed() const;
   uint32_t capacity() const { return capacity_; }
+  uint64_t memory_limit() const { return segment_.size(); }
 
   uint32_t in_flight = 0;  // guarded by the owner
 
@@ -121,6 +124,7 @@ class Link {
   void FailAll(const Failure& failure);
   void Listen(bool listen);
   bool KeepsSlots() const;
+  void CountMemory();
   void GiveBackIdle();
 
   Socket socket_;
@@ -135,7 +139,8 @@ class Link {
   bool listening_ = true;  // guarded by reading_
 
   mutable std::mutex mutex_;
-  Allocator allocator_;  // guarded by mutex_
+  Allocator allocator_;          // guarded by mutex_
+  uint64_t memory_counted_ = 0;  // guarded by mutex_
   // Guarded by mutex_; only whoever holds reading_ changes or erases a posted slot.
   std::unordered_map<uint64_t, Slot> slots_;
   uint64_t next_slot_ = 1;                           // guarded by mutex_

@@ -108,6 +108,11 @@ void Session::Attached(Link& link) {
   const std::unique_lock lock(mutex_);
   Find(link)->attached = true;
   ++attached_;
+  CountWorker(link, 1);
+  if (lost_ > 0) {
+    --lost_;
+    meter().CountRestart();
+  }
   changed_.notify_all();
 }
 
@@ -118,15 +123,25 @@ void Session::Detached(Link& link, const std::string& why) {
     alone_since_ = std::chrono::steady_clock::now();
   }
   changed_.notify_all();
+  CountWorker(link, -1);
   if (!stopping_) {
+    ++lost_;
     options_.log("a worker " + why + "; " + std::to_string(attached_) + " left");
   }
 }
 
 void Session::Released(Link& link) {
   const std::unique_lock lock(mutex_);
-  --link.in_flight;
+  meter().CountInFlight(-1);
+  if (--link.in_flight == 0) {
+    meter().CountBusy(-1);
+  }
   changed_.notify_all();
+}
+
+void Session::CountWorker(const Link& link, int change) {
+  meter().CountWorkers(change, change * int64_t{link.capacity()},
+                       change * static_cast<int64_t>(link.memory_limit()));
 }
 
 void Session::WaitForWorkers(uint32_t count, std::chrono::milliseconds timeout) {
@@ -158,7 +173,10 @@ Permit Session::TakeFree() {
   if (best == nullptr) {
     return {};
   }
-  ++best->link->in_flight;
+  meter().CountInFlight(1);
+  if (++best->link->in_flight == 1) {
+    meter().CountBusy(1);
+  }
   return Permit(best->link, this);
 }
 

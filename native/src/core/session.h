@@ -48,6 +48,7 @@ class Session final : public LinkOwner {
     std::chrono::milliseconds grace{5000};  // how long requests wait when there is no worker
     std::chrono::milliseconds idle{5000};   // how long memory lies idle before it goes back to the system
     std::function<void(const std::string&)> log = [](const std::string&) {};
+    Meter* meter = &Meter::None();
   };
 
   explicit Session(Options options);
@@ -73,6 +74,7 @@ class Session final : public LinkOwner {
   void Detached(Link& link, const std::string& why) override;
   void Rejected(const std::string& why) override { options_.log("refused a worker: " + why); }
   void Released(Link& link) override;
+  Meter& meter() override { return *options_.meter; }
 
  private:
   friend class Claim;
@@ -87,6 +89,7 @@ class Session final : public LinkOwner {
   void ServeLink(Connection& connection);
   void Admit(Socket socket);
   void JoinFinished();
+  void CountWorker(const Link& link, int change);
   Connection* Find(const Link& link);
   Permit TakeFree();
   uint32_t FreePlaces() const;
@@ -98,6 +101,7 @@ class Session final : public LinkOwner {
   std::condition_variable changed_;
   std::vector<std::unique_ptr<Connection>> connections_;  // guarded by mutex_
   uint32_t attached_ = 0;                                 // guarded by mutex_
+  uint32_t lost_ = 0;                                     // guarded by mutex_
   uint32_t claims_ = 0;                                   // guarded by mutex_
   std::chrono::steady_clock::time_point alone_since_;     // guarded by mutex_
   bool stopping_ = false;                                 // guarded by mutex_
