@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from pytriton.client._base import BaseModelClient
 from pytriton.client._flow import Flow, Transport, run
+from pytriton.client._forks import renew_after_fork
 from pytriton.client._request import Call
 from pytriton.client._session import Session
 from pytriton.client._settings import Settings
@@ -117,15 +119,22 @@ class BlockingClient(BaseModelClient, Generic[Answer]):
         """Close the client."""
         self.close()
 
+    def _after_fork(self) -> None:
+        """Begin with a lock of one's own; a thread of the parent may have held it."""
+        self._lock = threading.Lock()
+        self._connecting = None
+
     def _infer(self, call: Call) -> Answer:
         raise NotImplementedError
 
     def _start(self, settings: Settings, session: Session, lazy_init: bool) -> None:
         super()._start(settings, session, lazy_init)
-        self._lock = threading.Lock()
         self._transport = None
-        self._connecting = None
         self._closed = False
+        # Not at first use: a child that is forked during an import waits for that module for ever.
+        self._transport_type = _transport_type(settings)
+        self._after_fork()
+        renew_after_fork(self)
         if not lazy_init and session.config is None:
             try:
                 self._connect()
@@ -143,7 +152,7 @@ class BlockingClient(BaseModelClient, Generic[Answer]):
                 raise PyTritonClientClosedError(f"The client of {self._settings.what} is closed.")
             transport = self._transport
             if transport is None:
-                transport = self._transport = _transport(self._settings)
+                transport = self._transport = self._transport_type(self._settings)
             return transport
 
     def _ready(self) -> None:
@@ -177,11 +186,11 @@ class BlockingClient(BaseModelClient, Generic[Answer]):
         return connecting.result()
 
 
-def _transport(settings: Settings) -> Transport:
+def _transport_type(settings: Settings) -> Callable[[Settings], Transport]:
     if settings.url.protocol == "grpc":
         from pytriton.client._grpc import GrpcTransport
 
-        return GrpcTransport(settings)
+        return GrpcTransport
     from pytriton.client._http import HttpTransport
 
-    return HttpTransport(settings)
+    return HttpTransport

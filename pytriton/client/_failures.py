@@ -17,7 +17,7 @@ from pytriton.client.exceptions import (
 )
 from pytriton.exceptions import ErrorCode
 
-__all__ = ["NotHttp", "from_grpc_status", "from_http_failure", "from_http_status", "wrong_port"]
+__all__ = ["CONNECTING", "NotHttp", "from_grpc_status", "from_http_failure", "from_http_status", "wrong_port"]
 
 _BY_HTTP_STATUS: Final = {
     400: ErrorCode.INVALID_ARG,
@@ -45,7 +45,7 @@ _NO_CONNECTION: Final = (
     "goaway",
 )
 _NOT_HTTP2: Final = ("http1.x", "http/1.", "failed parsing http/2", "expected settings frame", "ssl routines")
-_CONNECTING: Final = "connecting to"
+CONNECTING: Final = "connecting to"
 _TOKEN_HINT: Final = (
     "The endpoint is restricted: give the client the server's token with access_token=... "
     "(Triton.get_access_token() tells it in the program that serves)."
@@ -124,7 +124,7 @@ def from_http_failure(
         )
     if isinstance(error, ValueError):
         return PyTritonClientProtocolError(f"{what}: the answer of {target} cannot be read: {error}.")
-    sent = stage != _CONNECTING
+    sent = stage != CONNECTING
     return PyTritonClientConnectionError(f"{what}: {stage} {target} failed: {_describe(error)}", sent)
 
 

@@ -3,22 +3,23 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import importlib
 import socket
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import grpc
 
 from pytriton.client import _failures
 from pytriton.client import _operations as ops
 from pytriton.client._flow import Exchange
+from pytriton.client._forks import renew_after_fork
 from pytriton.client._grpc_wire import decode, encode, method_of
 from pytriton.client._settings import Settings
 from pytriton.client._url import TritonUrl
 from pytriton.client.exceptions import PyTritonClientClosedError, PyTritonClientError
 from pytriton.client.options import Tls
-
-if TYPE_CHECKING:
-    import grpc
 
 __all__ = [
     "GrpcTransport",
@@ -29,6 +30,10 @@ __all__ = [
     "translated",
 ]
 
+with contextlib.suppress(ImportError):
+    # gRPC imports it when it makes a channel; see BlockingClient for why that may be too late.
+    importlib.import_module("grpc._channel")
+
 _ANY_SIZE: Final = 2**31 - 1
 
 
@@ -36,31 +41,29 @@ class GrpcTransport:
     """A channel to one server, shared by any number of threads."""
 
     def __init__(self, settings: Settings) -> None:
-        import grpc
-
-        self._grpc = grpc
         self._settings = settings
         self._lock = threading.Lock()
         self._calls: dict[str, Any] = {}
+        self._parents: list[Any] = []
+        self._opened: Any = None
         self._closed = False
-        self._open()
+        renew_after_fork(self)
 
     def exchange(self, command: Exchange) -> Any:
         """Send an operation and wait for its result."""
         operation = command.operation
         method = method_of(operation)
-        channel = self._channel()
-        call = self._calls.get(method)
-        if call is None:
-            call = self._calls[method] = channel.unary_unary(method)
         try:
+            call = self._calls.get(method)
+            if call is None:
+                call = self._calls[method] = self._channel().unary_unary(method)
             data = call(
                 encode(operation),
                 timeout=command.timeout_s,
                 metadata=metadata_of(command.headers),
-                compression=compression_of(self._grpc, operation),
+                compression=compression_of(operation),
             )
-        except (self._grpc.RpcError, ValueError) as error:
+        except (grpc.RpcError, ValueError) as error:
             raise self.failure(error, command) from error
         return decode(operation, data, command.what)
 
@@ -71,7 +74,7 @@ class GrpcTransport:
                 iter((encode(command.operation),)),
                 timeout=timeout_s,
                 metadata=metadata_of(command.headers),
-                compression=compression_of(self._grpc, command.operation),
+                compression=compression_of(command.operation),
             )
         except ValueError as error:  # the channel is closed
             raise self.failure(error, command) from error
@@ -87,22 +90,30 @@ class GrpcTransport:
         with self._lock:
             if not self._closed:
                 self._closed = True
-                self._opened.close()
+                if self._opened is not None:
+                    self._opened.close()
+
+    def _after_fork(self) -> None:
+        """The channel is the parent's; it is kept but not used, for to end it would touch its threads."""
+        self._lock = threading.Lock()
+        self._calls = {}
+        self._parents.append(self._opened)
+        self._opened = None
 
     def _open(self) -> None:
         url, options = self._settings.url, channel_options()
         if url.is_encrypted:
-            credentials = channel_credentials(self._grpc, self._settings.tls or Tls())
-            self._opened = self._grpc.secure_channel(url.without_scheme, credentials, options)
+            credentials = channel_credentials(self._settings.tls or Tls())
+            self._opened = grpc.secure_channel(url.without_scheme, credentials, options)
         else:
-            self._opened = self._grpc.insecure_channel(url.without_scheme, options)
-        self._owner = os.getpid()
+            self._opened = grpc.insecure_channel(url.without_scheme, options)
 
     def _channel(self) -> grpc.Channel:
-        if self._owner != os.getpid():
+        if self._opened is None:
             with self._lock:
-                if self._owner != os.getpid():
-                    self._calls = {}
+                if self._closed:
+                    raise ValueError("the client is closed")
+                if self._opened is None:
                     self._open()
         return self._opened
 
@@ -120,7 +131,7 @@ def channel_options() -> list[tuple[str, Any]]:
     ]
 
 
-def channel_credentials(grpc: Any, tls: Tls) -> Any:
+def channel_credentials(tls: Tls) -> Any:
     """The certificates as gRPC wants them."""
 
     def content(path: Any) -> bytes | None:
@@ -139,7 +150,7 @@ def metadata_of(headers: Any) -> list[tuple[str, str]]:
     return [(name.lower(), value) for name, value in headers.items()]
 
 
-def compression_of(grpc: Any, operation: ops.Operation) -> Any:
+def compression_of(operation: ops.Operation) -> Any:
     """How a request is compressed."""
     name = operation.compression if isinstance(operation, ops.Infer) else None
     if name is None:

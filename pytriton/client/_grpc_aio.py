@@ -36,7 +36,7 @@ class AsyncGrpcTransport:
         self._closed = False
         address, options = settings.url.without_scheme, channel_options()
         if settings.url.is_encrypted:
-            credentials = channel_credentials(grpc, settings.tls or Tls())
+            credentials = channel_credentials(settings.tls or Tls())
             self._channel = grpc.aio.secure_channel(address, credentials, options)
         else:
             self._channel = grpc.aio.insecure_channel(address, options)
@@ -53,7 +53,7 @@ class AsyncGrpcTransport:
                 encode(operation),
                 timeout=command.timeout_s,
                 metadata=metadata_of(command.headers),
-                compression=compression_of(grpc, operation),
+                compression=compression_of(operation),
             )
         except asyncio.CancelledError as error:
             raise self.closed_or(error, command) from None
@@ -67,7 +67,7 @@ class AsyncGrpcTransport:
             iter((encode(command.operation),)),
             timeout=timeout_s,
             metadata=metadata_of(command.headers),
-            compression=compression_of(grpc, command.operation),
+            compression=compression_of(command.operation),
         )
         self._streams.add(call)
         return call

@@ -10,6 +10,8 @@ from __future__ import annotations
 import functools
 from typing import Any, Final
 
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
 __all__ = ["SCHEMA", "SERVICE", "message"]
 
 SERVICE: Final = "inference.GRPCInferenceService"
@@ -115,8 +117,6 @@ def message(name: str) -> Any:
 
 @functools.cache
 def _classes() -> dict[str, Any]:
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
     file = descriptor_pb2.FileDescriptorProto(
         name="pytriton/inference.proto", package=_PACKAGE, syntax="proto3"
     )

@@ -7,7 +7,6 @@ import atexit
 import collections
 import contextlib
 import functools
-import os
 import threading
 import time
 import weakref
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Final
 
+from pytriton.client._forks import renew_after_fork
 from pytriton.client.exceptions import PyTritonClientClosedError, PyTritonClientQueueFullError
 
 __all__ = ["Pool"]
@@ -29,8 +29,6 @@ class Pool:
     The threads are daemons, so that a pool nobody closed does not keep the interpreter from ending.
     """
 
-    _closed: bool
-
     def __init__(self, workers: int | None, waiting: int | None, on_end: Callable[[], None]) -> None:
         """Start no thread yet.
 
@@ -42,9 +40,11 @@ class Pool:
         self._limit = float("inf") if workers is None else workers
         self._waiting_limit = float("inf") if waiting is None else waiting
         self._on_end = on_end
-        self._reset()
+        self._closed = False
+        self._after_fork()
         _end_at_exit()
         _pools.add(self)
+        renew_after_fork(self)
 
     def submit(
         self, function: Callable[[], Any], *, patience_s: float | None, blocking: bool = True
@@ -56,8 +56,6 @@ class Pool:
             patience_s: How long to wait for a place in the queue; None waits without end.
             blocking: Whether to wait for a place at all.
         """
-        if self._owner != os.getpid():
-            self._reset()  # after a fork the threads are the parent's
         future: Future[Any] = Future()
         with self._changed:
             self._wait_for_place(patience_s if blocking else 0.0)
@@ -82,7 +80,7 @@ class Pool:
             self._changed.notify_all()
             if not self._alive and not ended:
                 self._on_end()
-            while wait and self._alive and self._owner == os.getpid():
+            while wait and self._alive:
                 self._changed.wait()
 
     def abandon(self) -> None:
@@ -95,13 +93,12 @@ class Pool:
             future.cancel()
         self._on_end()
 
-    def _reset(self) -> None:
-        self._owner = os.getpid()
+    def _after_fork(self) -> None:
+        """Begin with no thread and nothing that waits: those are the parent's."""
         self._changed = threading.Condition()
         self._queue: collections.deque[tuple[Future[Any], Callable[[], Any]]] = collections.deque()
         self._alive = 0
         self._free = 0
-        self._closed = False
 
     def _wait_for_place(self, patience_s: float | None) -> None:
         deadline = None if patience_s is None else time.monotonic() + patience_s

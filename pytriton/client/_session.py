@@ -351,8 +351,12 @@ class _Waiting:
 def _may_repeat(error: PyTritonClientError, idempotent: bool) -> bool:
     if isinstance(error, PyTritonClientConnectionError):
         return idempotent or not error.sent
+    if not isinstance(error, PyTritonClientInferenceServerError):
+        return False
     # "Unavailable" is said before a request reaches its model: the queue is full, the model is not loaded.
-    return isinstance(error, PyTritonClientInferenceServerError) and error.code is ErrorCode.UNAVAILABLE
+    # A model that was known before is not yet loaded in a server that has just come back.
+    not_loaded = error.code is ErrorCode.NOT_FOUND and "unknown model" in str(error)
+    return error.code is ErrorCode.UNAVAILABLE or not_loaded
 
 
 def _reserved(call: Call) -> dict[str, ops.ParameterValue]:

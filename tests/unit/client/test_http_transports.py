@@ -239,6 +239,20 @@ def test_a_busy_server_is_asked_again(ask: Any) -> None:
         assert ask(peer.url, retry=Retry(3, backoff_s=0.001))["y"].tolist() == [1]
 
 
+def test_a_model_that_a_server_just_come_back_has_not_loaded_yet_is_waited_for(ask: Any) -> None:
+    unknown = answer({"error": "Request for unknown model: 'm' is not found"}, "404 Not Found")
+    replies = [unknown, tensor_answer(ONE)]
+    with http_peer(config_or(lambda *_: replies.pop(0))) as peer:
+        assert ask(peer.url, retry=Retry(2, backoff_s=0.001))["y"].tolist() == [1]
+
+
+def test_what_a_function_does_not_find_is_not_looked_for_again(ask: Any) -> None:
+    with http_peer(replying(answer({"error": "no such user"}, "404 Not Found"))) as peer:
+        with pytest.raises(PyTritonClientInferenceServerError, match="no such user"):
+            ask(peer.url, retry=Retry(3, backoff_s=0.001))
+        assert len(peer.heard) == 2
+
+
 def test_how_often_is_bounded(ask: Any) -> None:
     with http_peer(replying(answer({"error": "queue is full"}, "503 Service Unavailable"))) as peer:
         with pytest.raises(PyTritonClientInferenceServerError, match="queue is full"):
