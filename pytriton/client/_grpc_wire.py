@@ -155,6 +155,8 @@ def _set_parameter(parameter: Any, value: ops.ParameterValue) -> None:
         parameter.bool_param = value
     elif isinstance(value, int):
         parameter.int64_param = value
+    elif isinstance(value, float):
+        parameter.double_param = value
     else:
         parameter.string_param = value
 

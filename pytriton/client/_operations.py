@@ -28,7 +28,7 @@ __all__ = [
     "UnregisterMemory",
 ]
 
-ParameterValue: TypeAlias = str | int | bool
+ParameterValue: TypeAlias = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)

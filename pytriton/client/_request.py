@@ -248,9 +248,9 @@ def _check_dict(what: str, given: Any) -> None:
     for name, value in given.items():
         if not isinstance(name, str):
             raise PyTritonClientValueError(f"{what}: keys must be str, got {name!r}.")
-        if not isinstance(value, (str, int, bool)):
+        if not isinstance(value, (str, int, float, bool)):
             raise PyTritonClientValueError(
-                f"{what}: the value of {name!r} must be str, int or bool, got {type(value).__name__}."
+                f"{what}: the value of {name!r} must be str, int, float or bool, got {type(value).__name__}."
             )
 
 

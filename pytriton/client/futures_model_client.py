@@ -100,8 +100,8 @@ class FuturesModelClient:
     def infer_sample(
         self,
         *inputs: Any,
-        parameters: dict[str, str | int | bool] | None = None,
-        headers: dict[str, str | int | bool] | None = None,
+        parameters: dict[str, str | int | float | bool] | None = None,
+        headers: dict[str, str | int | float | bool] | None = None,
         options: InferOptions | None = None,
         **named_inputs: Any,
     ) -> Future[dict[str, Array]]:
@@ -120,8 +120,8 @@ class FuturesModelClient:
     def infer_batch(
         self,
         *inputs: Any,
-        parameters: dict[str, str | int | bool] | None = None,
-        headers: dict[str, str | int | bool] | None = None,
+        parameters: dict[str, str | int | float | bool] | None = None,
+        headers: dict[str, str | int | float | bool] | None = None,
         options: InferOptions | None = None,
         **named_inputs: Any,
     ) -> Future[dict[str, Array]]:
