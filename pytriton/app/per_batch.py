@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from pytriton.app.iterators import as_iterator, iterate_async
 from pytriton.app.parameters import ParameterReader
+from pytriton.app.quick import quick_call
 from pytriton.app.signature import Signature
 from pytriton.app.tensors import Tensors
 from pytriton.batching.batch import batch
@@ -37,19 +38,9 @@ def _whole_arrays(function: Function, signature: Signature, tensors: Tensors) ->
         return _async_stream(function, tensors) if signature.is_async else _stream(function, tensors)
     if signature.is_async:
         return _coroutine(function, tensors)
-    if tensors.decoders or signature.parameters:
-        return _function(function, tensors)
-    return _plain(function, tensors)
-
-
-def _plain(function: Function, tensors: Tensors) -> Function:
     sizes_of, encode = tensors.dimensions.sizes, tensors.encode
-
-    def call(**arrays: Any) -> Any:
-        sizes = sizes_of(arrays)
-        return encode(function(**arrays), sizes)
-
-    return call
+    quick = quick_call(function, signature, sizes_of, lambda result, arrays: encode(result, sizes_of(arrays)))
+    return quick or _function(function, tensors)
 
 
 def _function(function: Function, tensors: Tensors) -> Function:

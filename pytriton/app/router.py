@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
+from pytriton.app.description import describe
 from pytriton.app.model import Model, Options, define
+from pytriton.app.stub import client_stub
 from pytriton.exceptions import PyTritonDefinitionError
 from pytriton.model_config import ModelConfig, Tensor
 
@@ -152,6 +154,18 @@ class Router:
     def models(self) -> list[Model]:
         """The models made of functions and classes, those of included routers too."""
         return list(self._all_models())
+
+    def describe(self) -> str:
+        """What the models made of functions and classes take and give, as Markdown."""
+        return describe(self.models)
+
+    def client_stub(self, source: str = "") -> str:
+        """Source of a module with a typed client for each model made of a function or class.
+
+        Args:
+            source: Where the models are from, such as "module:app", to be told in its first line.
+        """
+        return client_stub(self.models, source)
 
     def _define(self, target: Any, options: Options, scope: Mapping[str, Any]) -> Any:
         model = define(target, options, scope)

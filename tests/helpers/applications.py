@@ -107,9 +107,11 @@ def tokens(prompt: str, count: int = 3) -> Iterator[str]:
 
 
 @app.model
-def count_down(start: Annotated[I64, "batch"], step: int = 1) -> Iterator[Annotated[I64, "batch"]]:
+def count_down(
+    start: Annotated[I64, "batch"], step: int = 1, factor: float = 1.0
+) -> Iterator[Annotated[I64, "batch"]]:
     for value in range(3):
-        yield start - value * step
+        yield start - int(value * step * factor)
 
 
 @router.model(name="tokens")

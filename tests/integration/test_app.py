@@ -45,6 +45,7 @@ ASKS = [
     Ask("shout", {"text": [b"\xff"]}, {}, "a string is not UTF-8"),
     Ask("shout_async", {"text": ["a", "b"]}, {"times": 2}, {"output": [b"AA", b"BB"]}),
     Ask("summary", {"x": X}, {"scale": 2}, {"mean": [2.0, 8.0], "label": [b"0", b"3"]}),
+    Ask("summary", {"x": X}, {"scale": 2.5}, {"mean": [2.5, 10.0], "label": [b"0", b"3"]}),
     Ask("split", {"text": [b"a bc"]}, {}, {"words": [[b"a", b"bc"]], "lengths": [[1, 2]], "text": [b"a bc"]}),
     Ask(
         "split", {"text": [b"a", b"b c"]}, {}, "the samples of one request have different shapes: (1,), (2,)"
@@ -65,6 +66,7 @@ ASKS = [
     Ask("tokens", {"prompt": ["a", "b"]}, {}, "at most 1"),
     Ask("r.tokens", {"prompt": ["a"]}, {"count": 1}, [{"output": [b"a0"]}]),
     Ask("count_down", {"start": [9, 7]}, {"step": 2}, [{"output": [9 - s, 7 - s]} for s in (0, 2, 4)]),
+    Ask("count_down", {"start": [9]}, {"factor": 2.5}, [{"output": [9 - s]} for s in (0, 2, 5)]),
     Ask("Embedder", {"text": ["ab", "c"]}, {}, {"output": [[2, 3], [1, 3]]}),
     Ask("double", {"x": X}, {}, {"y": 2 * X}),
     Ask("double", {"x": X[None]}, {}, "expected shape (batch, -1)"),
