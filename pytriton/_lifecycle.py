@@ -67,6 +67,8 @@ class Run(abc.ABC):
         """Set when the server or a model has ended, or is about to be stopped."""
         self.bindings: list[Binding] = []
         """The models that are served."""
+        self.leaving: list[Binding] = []
+        """Models that take no more requests, but have some still."""
 
     @abc.abstractmethod
     def server_failure(self) -> PyTritonRuntimeError | None:
@@ -78,11 +80,21 @@ class Run(abc.ABC):
 
     @abc.abstractmethod
     def replace(self, old: Binding, new: Binding) -> None:
-        """Serve a model with another function; if that cannot be, the old one still serves it."""
+        """Serve a model with another function; if that cannot be, the old one still serves it.
+
+        The old function then has the requests that it has, until `release`.
+        """
 
     @abc.abstractmethod
     def unload(self, binding: Binding) -> None:
-        """Serve a model no longer, once its requests are answered."""
+        """Let a model take no more requests; it has those that it has until `release`."""
+
+    @abc.abstractmethod
+    def release(self, binding: Binding) -> None:
+        """Wait until a model that was replaced or unloaded has answered its requests, then stop its workers.
+
+        What has no answer within the limit fails, and the log says so. Nothing else waits for it.
+        """
 
     @abc.abstractmethod
     def stop(self) -> None:
@@ -106,15 +118,20 @@ class Run(abc.ABC):
                 return failure
         return None
 
-    def prepare(self, binding: Binding, trouble: Future[str]) -> None:
-        """Write a model's files and start its workers; `trouble` gets the error if one of them ends."""
+    def start_workers(self, binding: Binding, trouble: Future[str]) -> None:
+        """Start a model's workers, and wait until they are warm; `trouble` gets the error if one ends."""
         socket_path = self._workspace.new_socket_path()
-        self.repository.add(binding.model, socket_path, binding.worker_count)
         binding.start_workers(socket_path, functools.partial(self._worker_failed, binding, trouble))
+
+    def write_files(self, binding: Binding, *, resumed: bool = False) -> None:
+        """Write what the server shall know of a model whose workers were started."""
+        assert binding.socket_path is not None
+        self.repository.add(binding.model, binding.socket_path, binding.worker_count, resumed=resumed)
 
     def take_place(self, old: Binding, new: Binding, trouble: Future[str]) -> None:
         """Note that a model has taken the place of another."""
         self.bindings[self.bindings.index(old)] = new
+        self.leaving.append(old)
         if trouble.done():
             self.ended.set()
 

@@ -78,7 +78,8 @@ class RemoteRun(Run):
         trouble: Future[str] = Future()
         try:
             for binding in bindings:
-                self.prepare(binding, trouble)
+                self.start_workers(binding, trouble)
+                self.write_files(binding)
             for name in names:
                 begun.append(name)
                 self._load(name, trouble)
@@ -109,17 +110,17 @@ class RemoteRun(Run):
         saved = self.repository.save(new.name)
         trouble: Future[str] = Future()
         try:
-            self.prepare(new, trouble)
+            self.start_workers(new, trouble)
+            self.write_files(new)
             self._load(new.name, trouble, anew=True)
         except BaseException:
             stop_workers([new])
             self.repository.restore(saved)
             raise
         self.take_place(old, new, trouble)
-        self._release([old])
 
     def unload(self, binding: Binding) -> None:
-        """Serve a model no longer, once its requests are answered."""
+        """Let a model take no more requests; it has those that it has until `release`."""
         others = self.versions_besides(binding)
         saved = self.repository.save(binding.name)
         self.bindings.remove(binding)
@@ -133,7 +134,14 @@ class RemoteRun(Run):
             self.repository.restore(saved)
             self.bindings.append(binding)
             raise
-        self._release([binding])
+        self.leaving.append(binding)
+
+    def release(self, binding: Binding) -> None:
+        """Wait until a replaced or unloaded model has answered its requests, then stop its workers."""
+        try:
+            self._release([binding])
+        finally:
+            self.leaving.remove(binding)
 
     def stop(self) -> None:
         """Answer what is in flight, then take the models out of the server; it runs on."""
@@ -146,7 +154,8 @@ class RemoteRun(Run):
                     unloaded.add(name)
                 except PyTritonServerError as error:
                     LOGGER.warning("%s", error)
-            self._release([binding for binding in self.bindings if binding.name in unloaded])
+            going = [binding for binding in self.bindings if binding.name in unloaded]
+            self._release([*going, *self.leaving])
         finally:
             stop_workers(self.bindings)
 

@@ -14,10 +14,12 @@ from concurrent import futures
 from concurrent.futures import Future
 from typing import Final
 
+from pytriton._drain import Drain
 from pytriton._lifecycle import LEAST_WAIT_S, Run, stop_workers, until
 from pytriton.binding import Binding
 from pytriton.constants import BOOTSTRAP_MODEL_NAME
 from pytriton.exceptions import PyTritonModelLoadError, PyTritonRuntimeError, PyTritonServerError
+from pytriton.restarts import RestartPolicy
 from pytriton.server.command import has_models_of_its_own, server_command
 from pytriton.server.config import TritonConfig
 from pytriton.server.control import ControlChannel, Op
@@ -26,6 +28,7 @@ from pytriton.server.ports import endpoints
 from pytriton.server.process import ServerProcess
 from pytriton.server.repository import ATTACH_TIMEOUT_S, SavedModel
 from pytriton.server.security import TritonSecurityConfig
+from pytriton.server.supervisor import ServerSupervisor
 from pytriton.server.workspace import Workspace
 
 __all__ = ["ServerRun"]
@@ -37,11 +40,10 @@ _EXIT_TIMEOUT_S: Final = 30.0
 _REFUSED_CONFIG: Final = "failed to poll"
 _LOAD_TIMEOUT_S: Final = ATTACH_TIMEOUT_S + 90.0
 _UNDO_TIMEOUT_S: Final = 5.0
-_FAIL_TIMEOUT_S: Final = 1.0
 
 
 class ServerRun(Run):
-    """A server from its start to its end."""
+    """A server from its start to its end; when it dies, it is started again with the same models."""
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class ServerRun(Run):
         server: str | os.PathLike[str] | None,
         on_exit: Callable[[], None],
         bindings: Sequence[Binding] = (),
+        restart_policy: RestartPolicy | None = None,
     ) -> None:
         """Start the server.
 
@@ -59,112 +62,123 @@ class ServerRun(Run):
             security: Which endpoints need a token.
             workspace: Where its files go.
             server: Executable to use, if it is given.
-            on_exit: Called from a thread when the server has ended without having been asked to.
+            on_exit: Called from a thread when the server has ended for good without having been asked to.
             bindings: Models that it shall load when it starts, before it takes requests.
+            restart_policy: How often it is started again when it dies.
         """
         super().__init__(endpoints(config, os.environ), workspace)
         exit_timeout = config.exit_timeout_secs
         self._exit_timeout_s = _EXIT_TIMEOUT_S if exit_timeout is None else float(exit_timeout)
         self._has_work_of_its_own = has_models_of_its_own(config) or bool(config.trace_config)
+        binary = locate_server(server)
 
         def ended() -> None:
             self.ended.set()
             on_exit()
 
-        command = server_command(
-            config,
-            security,
-            self.endpoints,
-            locate_server(server),
-            self.repository,
-            loads_all=bool(bindings),
-        )
-        self._process = ServerProcess(
-            command,
-            self.endpoints,
-            environment={_WORKSPACE_VARIABLE: "\n".join(map(str, workspace.temporary_directories))},
-            log_file=config.log_file,
-            on_exit=ended,
+        def make(on_process_exit: Callable[[], None]) -> ServerProcess:
+            return ServerProcess(
+                server_command(
+                    config,
+                    security,
+                    self.endpoints,
+                    binary,
+                    self.repository,
+                    loads_all=bool(bindings or self.bindings),
+                ),
+                self.endpoints,
+                environment={_WORKSPACE_VARIABLE: "\n".join(map(str, workspace.temporary_directories))},
+                log_file=config.log_file,
+                on_exit=on_process_exit,
+            )
+
+        self._server = ServerSupervisor(
+            make,
+            restart_policy or RestartPolicy(),
+            before_restart=self._write_all,
+            after_start=self._forget_bootstrap,
+            on_end=ended,
         )
         self._start(bindings)
 
+    @property
+    def restarts(self) -> int:
+        """How often the server was started again."""
+        return self._server.restarts
+
     def server_failure(self) -> PyTritonRuntimeError | None:
-        """Why the server does not run, if it does not."""
-        return None if self._process.is_alive() else self._process.ended_error()
+        """Why the server does not run and is not being started again, if so."""
+        return self._server.failure()
 
     def load(self, bindings: Sequence[Binding]) -> None:
         """Serve models; if one cannot be, none of them is."""
-        names = sorted({binding.name for binding in bindings})
-        saved = [self.repository.save(name) for name in names]
-        replies: dict[str, Future[str]] = {}
         trouble: Future[str] = Future()
-        try:
-            for binding in bindings:
-                self.prepare(binding, trouble)
-            for name in names:
-                replies[name] = self._process.control.submit(Op.LOAD, name)
-            for name, reply in replies.items():
-                self._wait_loaded(name, reply, trouble)
-        except BaseException:
-            self._take_back(bindings, replies, saved)
-            raise
-        self.bindings += bindings
+        self._start_workers(bindings, trouble)
+        with self._server.steady() as process:
+            self._load(process, bindings, trouble)
         if trouble.done():
             self.ended.set()
 
     def replace(self, old: Binding, new: Binding) -> None:
         """Serve a model with another function; if that cannot be, the old one still serves it."""
-        saved = self.repository.save(new.name)
         trouble: Future[str] = Future()
-        reply: Future[str] | None = None
-        try:
-            self.prepare(new, trouble)
-            reply = self._process.control.submit(Op.LOAD, new.name)
-            self._wait_loaded(new.name, reply, trouble)
-        except BaseException:
-            if not self._has_loaded(new.name, reply):
-                stop_workers([new])
-                self.repository.restore(saved)
+        self._start_workers([new], trouble)
+        with self._server.steady() as process:
+            saved = self.repository.save(new.name)
+            reply: Future[str] | None = None
+            try:
+                self.write_files(new)
+                reply = process.control.submit(Op.LOAD, new.name)
+                self._wait_loaded(process, new.name, reply, trouble)
+            except BaseException:
+                if not self._has_loaded(process, new.name, reply):
+                    stop_workers([new])
+                    self.repository.restore(saved)
+                    raise
+                # It serves already, so that there is no way back to the old one.
+                self.take_place(old, new, trouble)
                 raise
-            # It serves already, so that there is no way back to the old one.
-            self._swap(old, new, trouble)
-            raise
-        self._swap(old, new, trouble)
+            self.take_place(old, new, trouble)
 
     def unload(self, binding: Binding) -> None:
-        """Serve a model no longer, once its requests are answered."""
-        control = self._process.control
-        saved = self.repository.save(binding.name)
-        others = self.versions_besides(binding)
-        self.bindings.remove(binding)
-        self.repository.remove(binding.model)
+        """Let a model take no more requests; it has those that it has until `release`."""
+        with self._server.steady() as process:
+            saved = self.repository.save(binding.name)
+            others = self.versions_besides(binding)
+            self.bindings.remove(binding)
+            self.repository.remove(binding.model)
+            try:
+                if others:
+                    process.control.load(binding.name, _LOAD_TIMEOUT_S)
+                else:
+                    process.control.begin_unload(binding.name, _LOAD_TIMEOUT_S)
+            except BaseException:
+                if process.is_alive():
+                    self.repository.restore(saved)
+                    self.bindings.append(binding)
+                    raise
+                # With the server all of its requests have gone, and the next one does not load it.
+            self.leaving.append(binding)
+
+    def release(self, binding: Binding) -> None:
+        """Wait until a replaced or unloaded model has answered its requests, then stop its workers."""
         try:
-            if others:
-                control.load(binding.name, _LOAD_TIMEOUT_S)
-        except BaseException:
-            self.repository.restore(saved)
-            self.bindings.append(binding)
-            raise
-        try:
-            if others:
-                self._await_release(binding)
-                return
-            reply = control.submit(Op.UNLOAD, binding.name)
-            self._wait_drained({binding.name: reply}, [binding], time.monotonic() + self._exit_timeout_s)
-            if reply.done():
-                reply.result()
+            drain = Drain(self._server.process.control, [binding])
+            drain.wait(self._exit_timeout_s)
         finally:
+            self.leaving.remove(binding)
             stop_workers([binding])
 
     def stop(self) -> None:
         """Answer what is in flight, then end the server and the workers."""
         self.ended.set()
         try:
-            self._drain()
-            self._process.stop(has_work=self._has_work_of_its_own)
+            process = self._server.retire()
+            self._drain(process)
+            process.stop(has_work=self._has_work_of_its_own)
         except BaseException:
             # A second Ctrl-C does not wait.
-            self._process.kill()
+            self._server.kill()
             stop_workers(self.bindings, LEAST_WAIT_S)
             raise
         finally:
@@ -176,16 +190,16 @@ class ServerRun(Run):
 
         def give_up(_trouble: Future[str]) -> None:
             if not started.is_set():
-                self._process.kill()  # it would wait for the workers
+                self._server.kill()  # it would wait for the workers
 
         self.repository.add_bootstrap()
+        self._start_workers(bindings, trouble)
         try:
             for binding in bindings:
-                self.prepare(binding, trouble)
+                self.write_files(binding)
             trouble.add_done_callback(give_up)
-            self._process.start()
+            self._server.start()
             started.set()
-            self._forget_bootstrap()
         except BaseException as error:
             stop_workers(bindings)
             if trouble.done() and isinstance(error, PyTritonServerError):
@@ -195,15 +209,49 @@ class ServerRun(Run):
         if trouble.done():
             self.ended.set()
 
-    def _forget_bootstrap(self) -> None:
+    def _start_workers(self, bindings: Sequence[Binding], trouble: Future[str]) -> None:
         try:
-            self._process.control.unload(BOOTSTRAP_MODEL_NAME, _UNDO_TIMEOUT_S)
+            for binding in bindings:
+                self.start_workers(binding, trouble)
         except BaseException:
-            self._process.kill()
+            stop_workers(bindings)
+            raise
+
+    def _load(self, process: ServerProcess, bindings: Sequence[Binding], trouble: Future[str]) -> None:
+        names = sorted({binding.name for binding in bindings})
+        saved = [self.repository.save(name) for name in names]
+        replies: dict[str, Future[str]] = {}
+        try:
+            for binding in bindings:
+                self.write_files(binding)
+            for name in names:
+                replies[name] = process.control.submit(Op.LOAD, name)
+            for name, reply in replies.items():
+                self._wait_loaded(process, name, reply, trouble)
+        except BaseException:
+            self._take_back(process, bindings, replies, saved)
+            raise
+        self.bindings += bindings
+
+    def _write_all(self) -> None:
+        """Write anew all that a server has to know which is started again, wherever it has gone."""
+        self._workspace.mend()
+        self.repository.clear()
+        self.repository.add_bootstrap()
+        for binding in self.bindings:
+            self.write_files(binding, resumed=True)
+
+    def _forget_bootstrap(self, process: ServerProcess) -> None:
+        try:
+            process.control.unload(BOOTSTRAP_MODEL_NAME, _UNDO_TIMEOUT_S)
+        except BaseException:
+            process.kill()
             raise
         self.repository.remove_bootstrap()
 
-    def _wait_loaded(self, name: str, reply: Future[str], trouble: Future[str]) -> None:
+    def _wait_loaded(
+        self, process: ServerProcess, name: str, reply: Future[str], trouble: Future[str]
+    ) -> None:
         futures.wait((reply, trouble), _LOAD_TIMEOUT_S, return_when=futures.FIRST_COMPLETED)
         if trouble.done() and not reply.done():
             trouble.result()
@@ -215,58 +263,36 @@ class ServerRun(Run):
             reply.result()
         except PyTritonModelLoadError as error:
             # Why it refuses a configuration the server says in its log alone.
-            why = self._process.complaint(f"'{name}'") if _REFUSED_CONFIG in error.message else ""
+            why = process.complaint(f"'{name}'") if _REFUSED_CONFIG in error.message else ""
             if not why:
                 raise
             raise PyTritonModelLoadError(f"{error.message}: {why}", error.code) from None
 
-    def _has_loaded(self, name: str, reply: Future[str] | None) -> bool:
+    def _has_loaded(self, process: ServerProcess, name: str, reply: Future[str] | None) -> bool:
         """Whether a load has succeeded after all; it is given up if it still runs."""
         if reply is None:
             return False
         if not reply.done():
-            futures.wait((reply, self._process.control.submit(Op.GIVE_UP, name)), _UNDO_TIMEOUT_S)
+            futures.wait((reply, process.control.submit(Op.GIVE_UP, name)), _UNDO_TIMEOUT_S)
         return reply.done() and reply.exception() is None
 
-    def _swap(self, old: Binding, new: Binding, trouble: Future[str]) -> None:
-        self.take_place(old, new, trouble)
-        try:
-            self._await_release(old)
-        finally:
-            stop_workers([old])
-
-    def _await_release(self, binding: Binding) -> None:
-        reply = self._process.control.submit(Op.AWAIT_RELEASE, str(binding.socket_path))
-        label = "{} version {}".format(*binding.label)
-        self._wait_drained({label: reply}, [binding], time.monotonic() + self._exit_timeout_s)
-
-    def _drain(self) -> None:
-        if not self._process.is_alive() or not self.bindings:
+    def _drain(self, process: ServerProcess) -> None:
+        bindings = [*self.bindings, *self.leaving]
+        if not process.is_alive() or not bindings:
             return
         deadline = time.monotonic() + self._exit_timeout_s
-        names = sorted({binding.name for binding in self.bindings})
         # No threads here: at the end of the interpreter none can be started.
-        replies = {name: self._process.control.submit(Op.UNLOAD, name) for name in names}
-        self._wait_drained(replies, self.bindings, deadline)
-        self._process.wait_quiet(until(deadline))
-
-    def _wait_drained(
-        self, replies: Mapping[str, Future[str]], bindings: Sequence[Binding], deadline: float
-    ) -> None:
-        futures.wait(replies.values(), until(deadline))
-        if slow := [label for label, reply in replies.items() if not reply.done()]:
-            LOGGER.warning(
-                "Requests in flight for %s have no answer within exit_timeout_secs=%g and fail now.",
-                ", ".join(slow),
-                self._exit_timeout_s,
-            )
-            # Without its workers the backend answers for them.
-            late = [binding for binding in bindings if len(bindings) == 1 or binding.name in slow]
-            stop_workers(late, LEAST_WAIT_S)
-            futures.wait(replies.values(), _FAIL_TIMEOUT_S)
+        for name in sorted({binding.name for binding in self.bindings}):
+            process.control.submit(Op.BEGIN_UNLOAD, name)
+        Drain(process.control, bindings).wait(self._exit_timeout_s)
+        process.wait_quiet(until(deadline))
 
     def _take_back(
-        self, bindings: Sequence[Binding], replies: Mapping[str, Future[str]], saved: Collection[SavedModel]
+        self,
+        process: ServerProcess,
+        bindings: Sequence[Binding],
+        replies: Mapping[str, Future[str]],
+        saved: Collection[SavedModel],
     ) -> None:
         stop_workers(bindings)
         served = {binding.name for binding in self.bindings}
@@ -274,23 +300,26 @@ class ServerRun(Run):
             versions = [binding.model.model_version for binding in bindings if binding.name == name]
             with contextlib.suppress(PyTritonRuntimeError):
                 if name in served:
-                    self._take_back_versions(name, versions, reply)
+                    self._take_back_versions(process, name, versions, reply)
                 else:
-                    self._take_back_model(name, versions, reply)
+                    self._take_back_model(process.control, name, versions, reply)
         for model in saved:
             self.repository.restore(model)
         for name in served & replies.keys():
             with contextlib.suppress(PyTritonRuntimeError):
                 self.repository.touch(name)
-                self._process.control.load(name, _UNDO_TIMEOUT_S)
+                process.control.load(name, _UNDO_TIMEOUT_S)
 
-    def _take_back_versions(self, name: str, versions: Sequence[int], reply: Future[str]) -> None:
-        if not self._has_loaded(name, reply):
+    def _take_back_versions(
+        self, process: ServerProcess, name: str, versions: Sequence[int], reply: Future[str]
+    ) -> None:
+        if not self._has_loaded(process, name, reply):
             self.repository.add_refused(name, versions)
-            self._process.control.load(name, _UNDO_TIMEOUT_S)
+            process.control.load(name, _UNDO_TIMEOUT_S)
 
-    def _take_back_model(self, name: str, versions: Sequence[int], reply: Future[str]) -> None:
-        control = self._process.control
+    def _take_back_model(
+        self, control: ControlChannel, name: str, versions: Sequence[int], reply: Future[str]
+    ) -> None:
         if not reply.done():
             # Makes it wait no longer for its workers.
             futures.wait((reply, control.submit(Op.UNLOAD, name)), _UNDO_TIMEOUT_S)

@@ -121,15 +121,15 @@ class TritonBase(abc.ABC):
             for other in self._bindings.values():
                 if other.name == binding.name and other is not old:
                     binding.check_beside(other)
-            if self._run is not None and self._connected:
-                if old is None:
-                    self._run.load([binding])
-                else:
-                    self._run.replace(old, binding)
-                log_models(self._run, [binding])
-            else:
-                self._note_bound(binding)
-            self._bindings[binding.key] = binding
+            run = self._run if self._connected else None
+            try:
+                self._serve_bound(run, old, binding)
+            finally:
+                if run is None or binding in run.bindings:
+                    self._bindings[binding.key] = binding
+        # Nobody else has to wait for the requests that the old function has.
+        if run is not None and old is not None:
+            run.release(old)
 
     def unbind(self, model_name: str, model_version: int = 1) -> None:
         """Serve a model no longer: requests that it has are answered, for as long as stop() would wait.
@@ -147,11 +147,14 @@ class TritonBase(abc.ABC):
                     f'Model "{model_name}" version {model_version} is not bound. '
                     f"Bound are: {', '.join(labels) or 'none'}."
                 )
-            if self._run is not None and self._connected:
-                self._run.unload(binding)
+            run = self._run if self._connected else None
+            if run is not None:
+                run.unload(binding)
             else:
                 self._note_unbound(binding)
             del self._bindings[key]
+        if run is not None:
+            run.release(binding)
 
     def connect(self) -> None:
         """Load the bound models into the server; does nothing when that is done."""
@@ -237,6 +240,16 @@ class TritonBase(abc.ABC):
     ) -> None:
         """Stop."""
         self.stop()
+
+    def _serve_bound(self, run: Run | None, old: Binding | None, binding: Binding) -> None:
+        if run is None:
+            self._note_bound(binding)
+            return
+        if old is None:
+            run.load([binding])
+        else:
+            run.replace(old, binding)
+        log_models(run, [binding])
 
     def _keep(self, run: Run) -> None:
         """Take a server over; it is stopped when the interpreter ends, if it has not been before."""

@@ -23,6 +23,7 @@ from pytriton.constants import (
     WAIT_FORM_MODEL_TIMEOUT_S,
 )
 from pytriton.exceptions import PyTritonInvalidOperationError, PyTritonServerError
+from pytriton.restarts import RestartPolicy
 from pytriton.server.config import TritonConfig
 from pytriton.server.lifecycle import (
     DefaultTritonLifecyclePolicy,
@@ -53,6 +54,7 @@ __all__ = [
     "WAIT_FORM_MODEL_TIMEOUT_S",
     "DefaultTritonLifecyclePolicy",
     "RemoteTriton",
+    "RestartPolicy",
     "Triton",
     "TritonBase",
     "TritonConfig",
@@ -80,6 +82,7 @@ class Triton(TritonBase):
         triton_lifecycle_policy: TritonLifecyclePolicy | None = None,
         security_config: TritonSecurityConfig | None = None,
         server: str | os.PathLike[str] | None = None,
+        restart_policy: RestartPolicy | None = None,
     ) -> None:
         """Describe a server; nothing is started yet.
 
@@ -89,6 +92,8 @@ class Triton(TritonBase):
             triton_lifecycle_policy: When the server is started, and where its models lie.
             security_config: Which endpoints need a token; the administrative ones by default.
             server: A tritonserver, or the directory of a Triton installation, instead of the bundled one.
+            restart_policy: How often and how soon a server that has died is started again, with the same
+                models on the same ports; by default at once, and at most five times a minute.
         """
         if triton_lifecycle_policy is None:
             vertex = config is not None and config.allow_vertex_ai
@@ -98,6 +103,7 @@ class Triton(TritonBase):
         self._config = layers.effective(self.given_config)
         self._security = security_config or TritonSecurityConfig()
         self._server = server
+        self._restart_policy = restart_policy or RestartPolicy()
         super().__init__(
             local_url(self._config), workspace, triton_lifecycle_policy, self._security.access_token
         )
@@ -148,6 +154,7 @@ class Triton(TritonBase):
                 self._server,
                 self._on_exit,
                 list(self._bindings.values()) if self._policy.local_model_store else (),
+                self._restart_policy,
             )
         except BaseException:
             self._workspace.clean()

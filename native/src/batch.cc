@@ -229,8 +229,13 @@ void Batch::ReportResponses(uint64_t sent_ns) noexcept {
 
 void Batch::OnFailure(const Failure& failure) {
   Unwatch();
+  uint64_t failed = 0;
   for (BatchRequest& request : requests_) {
+    failed += request.handle.answered() ? 0 : 1;
     request.handle.Fail(failure);
+  }
+  if (failure.code() != Code::kCancelled) {
+    model_.CountFailed(failed);
   }
 }
 

@@ -63,6 +63,8 @@ void ReadLine(const std::string& line, Binding& binding) {
     binding.workers = static_cast<uint32_t>(Number(words, std::numeric_limits<uint32_t>::max()));
   } else if (key == "attach-timeout-ms") {
     binding.attach_timeout = std::chrono::milliseconds(Number(words, std::numeric_limits<uint32_t>::max()));
+  } else if (key == "resumed") {
+    binding.resumed = Number(words, 1) == 1;
   } else if (key == "memory-limit") {
     binding.memory_limit = Number(words, kMost);
   } else if (key == "stream-memory-limit") {

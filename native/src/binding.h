@@ -22,6 +22,7 @@ struct Binding {
   std::string socket_path;
   uint32_t workers = 1;  // that loading waits for
   std::chrono::milliseconds attach_timeout{30000};
+  bool resumed = false;       // was served before, by a server that has died: workers may come later
   uint64_t memory_limit = 0;  // bytes, per worker
   // Bytes of a stream that the server may hold because its client does not read them.
   uint64_t stream_memory_limit = uint64_t{1} << 30;

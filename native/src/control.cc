@@ -25,7 +25,15 @@ namespace pytriton {
 
 namespace {
 
-enum Op : uint32_t { kLoad = 1, kUnload = 2, kCounters = 3, kAwaitRelease = 4, kGiveUp = 5 };
+enum Op : uint32_t {
+  kLoad = 1,
+  kUnload = 2,
+  kCounters = 3,
+  kAwaitRelease = 4,
+  kGiveUp = 5,
+  kBeginUnload = 6,
+  kCutOff = 7
+};
 constexpr int32_t kDone = -1;
 constexpr size_t kMaxText = 32 * 1024;
 // How long the server may take, once the app is gone, to answer its clients, to send the answers off, and to
@@ -155,8 +163,14 @@ std::string Control::Run(uint32_t op, const std::string& name) {
       Check(TRITONSERVER_ServerUnloadModel(server_, name.c_str()));
       models_.WaitUntilGone(name);
       return {};
+    case kBeginUnload:
+      models_.GiveUpLoading(name);
+      Check(TRITONSERVER_ServerUnloadModel(server_, name.c_str()));
+      return {};
     case kAwaitRelease:
-      models_.WaitUntilReleased(name);
+      return std::to_string(models_.WaitUntilReleased(name));
+    case kCutOff:
+      models_.Stop(name);
       return {};
     case kGiveUp:
       models_.GiveUpLoading(name);

@@ -30,6 +30,17 @@ Model::Model(std::string name, uint64_t version, Binding binding, const ModelMet
       metrics_(families, name_, version_),
       session_(SessionOptions(name_, binding_, metrics_)) {}
 
+void Model::WaitForWorkers() {
+  try {
+    session_.WaitForWorkers(binding_.workers, binding_.attach_timeout);
+  } catch (const Failure& failure) {
+    if (!binding_.resumed) {
+      throw;
+    }
+    Log(TRITONSERVER_LOG_WARN, "model \"" + name_ + "\" is loaded again, but " + failure.what());
+  }
+}
+
 uint64_t Model::ExpectedResultBytes(uint64_t rows) const {
   // An eighth more, because batches differ; what still does not fit is asked for by the worker.
   const uint64_t bytes = row_bytes_.load(std::memory_order_relaxed) * std::max<uint64_t>(rows, 1);
@@ -47,7 +58,7 @@ void Model::CountResult(uint64_t rows, uint64_t result_bytes, uint64_t bytes_out
 std::string Model::Counters() const {
   return name_ + " " + std::to_string(version_) + " batches=" + std::to_string(batches_) +
          " requests=" + std::to_string(requests_) + " bytes_in=" + std::to_string(bytes_in_) +
-         " bytes_out=" + std::to_string(bytes_out_);
+         " bytes_out=" + std::to_string(bytes_out_) + " failed=" + std::to_string(*failed_);
 }
 
 }  // namespace pytriton

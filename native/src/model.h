@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "binding.h"
@@ -18,8 +19,9 @@ class Model {
  public:
   Model(std::string name, uint64_t version, Binding binding, const ModelMetricFamilies* families = nullptr);
 
-  // Returns when its workers have attached.
-  void WaitForWorkers() { session_.WaitForWorkers(binding_.workers, binding_.attach_timeout); }
+  // Returns when its workers have attached. Those of a model that was served before, by a server that has
+  // died, may be in the middle of a call: they come later.
+  void WaitForWorkers();
 
   const std::string& name() const { return name_; }
   uint64_t version() const { return version_; }
@@ -36,6 +38,9 @@ class Model {
     requests_ += requests;
     bytes_in_ += bytes_in;
   }
+  void CountFailed(uint64_t requests) { *failed_ += requests; }
+  // Requests that failed because of their worker or for lack of one; outlives the model.
+  std::shared_ptr<const std::atomic<uint64_t>> failed() const { return failed_; }
   void CountResult(uint64_t rows, uint64_t result_bytes, uint64_t bytes_out);
   std::string Counters() const;
 
@@ -49,6 +54,7 @@ class Model {
   std::atomic<uint64_t> bytes_in_{0};
   std::atomic<uint64_t> bytes_out_{0};
   ModelMetrics metrics_;
+  const std::shared_ptr<std::atomic<uint64_t>> failed_ = std::make_shared<std::atomic<uint64_t>>(0);
   Watch watch_;
   Session session_;  // last: its threads use all of the above
 };

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -112,9 +114,26 @@ class ModelRegistry {
     WaitUntilNone([&](const Entry& entry) { return entry.name == name; });
   }
 
-  // Returns when the version that listens on this socket is left by its last request, or at `Close`.
-  void WaitUntilReleased(const std::string& socket_path) {
+  // Returns when the version that listens on this socket is left by its last request, or at `Close`: how many
+  // of its requests have failed meanwhile for lack of a worker.
+  uint64_t WaitUntilReleased(const std::string& socket_path) {
+    std::shared_ptr<const std::atomic<uint64_t>> failed;
+    if (const std::shared_ptr<Model> model = Find(socket_path)) {
+      failed = model->failed();
+    }
+    const uint64_t before = failed == nullptr ? 0 : failed->load();
     WaitUntilNone([&](const Entry& entry) { return entry.socket_path == socket_path; });
+    return failed == nullptr ? 0 : failed->load() - before;
+  }
+
+  // Lets go of the workers of the version that listens on this socket: what it holds fails.
+  void Stop(const std::string& socket_path) {
+    const std::unique_lock lock(mutex_);
+    for (const auto& [key, entry] : models_) {
+      if (entry.model != nullptr && entry.socket_path == socket_path) {
+        entry.model->session().Stop();
+      }
+    }
   }
 
   void Close() {

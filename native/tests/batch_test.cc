@@ -94,7 +94,7 @@ TEST_CASE(
   REQUIRE(serving.handle().Batches().size() == 1);
   CHECK(serving.handle().Batches()[0].first == 3);
   CHECK(InOrder(serving.handle().Batches()[0].second));
-  CHECK(serving.model().Counters() == "m 1 batches=1 requests=2 bytes_in=24 bytes_out=24");
+  CHECK(serving.model().Counters() == "m 1 batches=1 requests=2 bytes_in=24 bytes_out=24 failed=0");
 }
 
 TEST_CASE("times that a worker makes up are put in order") {

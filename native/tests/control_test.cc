@@ -23,6 +23,7 @@ namespace {
 
 using testing::Contains;
 using testing::kLong;
+using testing::TemporaryDirectory;
 
 struct Answer {
   uint32_t id = 0;
@@ -138,7 +139,7 @@ TEST_CASE("an unload is answered when the model is gone, and not when Triton has
 TEST_CASE("the release of one version is waited for, whatever else there is of its model") {
   TRITONSERVER_Server server;
   Remote remote(server);
-  const testing::TemporaryDirectory directory;
+  const TemporaryDirectory directory;
   Binding binding;
   binding.memory_limit = 4096;
   binding.workers = 0;
@@ -158,6 +159,39 @@ TEST_CASE("the release of one version is waited for, whatever else there is of i
   const Answer released = remote.Receive();
   CHECK(released.id == 1);
   CHECK(released.code == -1);
+}
+
+TEST_CASE("an unload that is begun waits for no request; what is cut off is counted") {
+  TRITONSERVER_Server server;
+  const TemporaryDirectory directory;
+  std::atomic<int> unloaded = 0;
+  server.unload = [&](const std::string&) -> TRITONSERVER_Error* {
+    ++unloaded;
+    return nullptr;
+  };
+  const Remote remote(server);
+  Binding binding;
+  binding.socket_path = directory / "1";
+  binding.memory_limit = 1 << 20;
+  auto model = std::make_shared<Model>("m", 1, binding);
+  const void* const key = model.get();
+  remote.models.Add(key, "m");
+  remote.models.Set(key, model);
+  model->CountFailed(5);  // before anybody waits
+  CHECK(remote.Ask(6, "m").code == -1);
+  CHECK(unloaded == 1);
+  remote.Send(4, 1, directory / "1");
+  CHECK(remote.Ask(3, "").code == -1);
+  CHECK(remote.Ask(7, directory / "nowhere").code == -1);
+  CHECK(remote.Ask(7, directory / "1").code == -1);
+  Claim claim;
+  CHECK_THROWS_AS(model->session().Acquire(claim), Failure);
+  remote.models.Take(key).reset();
+  model.reset();
+  remote.models.Remove(key);
+  const Answer released = remote.Receive();
+  CHECK(released.id == 1);
+  CHECK(released.text == "0");
 }
 
 TEST_CASE("a load is given up, and its model stays") {
@@ -206,7 +240,7 @@ TEST_CASE("counters are a line for each version") {
   TRITONSERVER_Server server;
   Remote remote(server);
   CHECK(remote.Ask(3, "").text.empty());
-  const testing::TemporaryDirectory directory;
+  const TemporaryDirectory directory;
   Binding binding;
   binding.memory_limit = 4096;
   binding.workers = 0;
@@ -221,8 +255,8 @@ TEST_CASE("counters are a line for each version") {
   remote.models.Set(&keys[1], two);
   one->CountBatch(3, 100);
   const std::string text = remote.Ask(3, "").text;
-  CHECK(Contains(text, "m 1 batches=1 requests=3 bytes_in=100 bytes_out=0\n"));
-  CHECK(Contains(text, "m 2 batches=0 requests=0 bytes_in=0 bytes_out=0\n"));
+  CHECK(Contains(text, "m 1 batches=1 requests=3 bytes_in=100 bytes_out=0 failed=0\n"));
+  CHECK(Contains(text, "m 2 batches=0 requests=0 bytes_in=0 bytes_out=0 failed=0\n"));
 }
 
 TEST_CASE("commands that do not exist, and packets that are none") {
@@ -231,7 +265,7 @@ TEST_CASE("commands that do not exist, and packets that are none") {
     return TRITONSERVER_ErrorNew(TRITONSERVER_ERROR_INVALID_ARG, std::string(100'000, model[0]).c_str());
   };
   const Remote remote(server);
-  for (const uint32_t op : {0u, 6u, 0xffffffffu}) {
+  for (const uint32_t op : {0u, 100u, 0xffffffffu}) {
     const Answer answer = remote.Ask(op, "m");
     CHECK(answer.code == TRITONSERVER_ERROR_UNSUPPORTED);
     CHECK(answer.text == "unknown command " + std::to_string(op));

@@ -55,10 +55,10 @@ TEST_CASE("a model is loaded when all its workers are there") {
   const FakeWorker two = FakeWorker::Attached(path);
   loaded.get();
   CHECK(model.version() == 3);
-  CHECK(model.Counters() == "m 3 batches=0 requests=0 bytes_in=0 bytes_out=0");
+  CHECK(model.Counters() == "m 3 batches=0 requests=0 bytes_in=0 bytes_out=0 failed=0");
   model.CountBatch(4, 100);
   model.CountResult(10, 1000, 70);
-  CHECK(model.Counters() == "m 3 batches=1 requests=4 bytes_in=100 bytes_out=70");
+  CHECK(model.Counters() == "m 3 batches=1 requests=4 bytes_in=100 bytes_out=70 failed=0");
 }
 
 TEST_CASE("waiting for workers ends when somebody gives up, or lets go of them") {
@@ -75,6 +75,16 @@ TEST_CASE("waiting for workers ends when somebody gives up, or lets go of them")
     model.session().Stop();
   }
   CHECK_THROWS_WITH_AS(loaded.get(), "0 of 1 workers attached before loading was given up", Failure);
+}
+
+TEST_CASE("a model that was served before does not wait for workers that are slow to come back") {
+  const TemporaryDirectory directory;
+  Binding binding = MakeBinding(directory / "s", 1);
+  binding.resumed = true;
+  Model model("m", 1, binding);
+  model.WaitForWorkers();
+  const FakeWorker late = FakeWorker::Attached(directory / "s");
+  model.session().WaitForWorkers(1, testing::kLong);
 }
 
 TEST_CASE("room for results follows what batches needed") {

@@ -44,6 +44,8 @@ class Op(enum.IntEnum):
     COUNTERS = 3
     AWAIT_RELEASE = 4
     GIVE_UP = 5
+    BEGIN_UNLOAD = 6
+    CUT_OFF = 7
 
 
 _DEEDS: Final = {
@@ -51,6 +53,8 @@ _DEEDS: Final = {
     Op.COUNTERS: "read the counters",
     Op.AWAIT_RELEASE: "wait for the last request at {}",
     Op.GIVE_UP: 'give up loading model "{}"',
+    Op.BEGIN_UNLOAD: 'unload model "{}"',
+    Op.CUT_OFF: "fail the requests at {}",
 }
 
 
@@ -91,6 +95,10 @@ class ControlChannel:
     def unload(self, model: str, timeout_s: float | None = None) -> None:
         """Unload a model; returns when all its requests are answered and it is gone."""
         result_within(self.submit(Op.UNLOAD, model), timeout_s, f'unloading model "{model}"')
+
+    def begin_unload(self, model: str, timeout_s: float | None = None) -> None:
+        """Let a model take no more requests; returns while it still has some."""
+        result_within(self.submit(Op.BEGIN_UNLOAD, model), timeout_s, f'unloading model "{model}"')
 
     def counters(self, timeout_s: float | None = None) -> dict[tuple[str, int], dict[str, int]]:
         """What the backend has counted, by model name and version."""

@@ -21,6 +21,7 @@ from pytriton.model_config.triton_model_config import TensorSpec, TritonModelCon
 __all__ = [
     "ATTACH_TIMEOUT_S",
     "MEMORY_LIMIT_BYTES",
+    "RESUME_TIMEOUT_S",
     "STREAM_MEMORY_LIMIT_BYTES",
     "ModelRepository",
     "SavedModel",
@@ -29,6 +30,8 @@ __all__ = [
 
 ATTACH_TIMEOUT_S: Final = 30.0
 """How long the server waits for the workers of a model that it loads."""
+RESUME_TIMEOUT_S: Final = 0.5
+"""How long a server that was started again waits for workers that may be in the middle of a long call."""
 MEMORY_LIMIT_BYTES: Final = 6 * 1024**3
 """Shared memory that one worker may use at most; only what batches need is ever taken."""
 STREAM_MEMORY_LIMIT_BYTES: Final = 1024**3
@@ -68,12 +71,18 @@ class ModelRepository:
         """The directory, as the server is told."""
         return self._path
 
-    def add(self, model: TritonModelConfig, socket_path: Path, workers: int) -> None:
-        """Write a version of a model, or write it anew; the other versions of its name stay as they are."""
+    def add(
+        self, model: TritonModelConfig, socket_path: Path, workers: int, *, resumed: bool = False
+    ) -> None:
+        """Write a version of a model, or write it anew; the other versions of its name stay as they are.
+
+        One that is resumed has been served before: it does not wait for workers that are slow to come back.
+        """
         directory = self._directory(model.model_name)
         versions = {**self._versions.get(model.model_name, {}), int(model.model_version): model}
         config = _config(model, versions)
-        text = binding_text(model, socket_path, workers, self._attach_timeout_s)
+        timeout_s = RESUME_TIMEOUT_S if resumed else self._attach_timeout_s
+        text = binding_text(model, socket_path, workers, timeout_s, resumed=resumed)
         self._write_version(directory, _version_name(model), text)
         self._write_config(directory, config)
         self._versions[model.model_name] = versions
@@ -160,6 +169,12 @@ class ModelRepository:
         (directory / _REFUSAL).touch()
         self._set_times(directory / _REFUSAL, directory)
 
+    def clear(self) -> None:
+        """Remove all models; the directory is there afterwards, even if it was not before."""
+        shutil.rmtree(self._path, ignore_errors=True)
+        self._path.mkdir(mode=_FILE_MODE, parents=True, exist_ok=True)
+        self._versions.clear()
+
     def remove_bootstrap(self) -> None:
         """Remove it again."""
         shutil.rmtree(self._path / BOOTSTRAP_MODEL_NAME, ignore_errors=True)
@@ -200,6 +215,8 @@ def binding_text(
     socket_path: Path,
     workers: int,
     attach_timeout_s: float = ATTACH_TIMEOUT_S,
+    *,
+    resumed: bool = False,
 ) -> str:
     """What the backend has to know of a model beyond the server's configuration."""
     lines = [
@@ -208,6 +225,7 @@ def binding_text(
         f"socket {socket_path}",
         f"workers {workers}",
         f"attach-timeout-ms {int(attach_timeout_s * 1000)}",
+        f"resumed {int(resumed)}",
         f"memory-limit {MEMORY_LIMIT_BYTES}",
         f"stream-memory-limit {STREAM_MEMORY_LIMIT_BYTES}",
         f"batching {int(model.batching)}",

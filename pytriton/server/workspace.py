@@ -60,6 +60,13 @@ class Workspace:
         store.mkdir(mode=_PRIVATE, exist_ok=True)
         return store
 
+    def mend(self) -> None:
+        """Make again what somebody has removed while it was in use."""
+        for directory in (*self._directories, self._sockets):
+            directory.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            if directory.stat().st_uid != os.geteuid():
+                raise PermissionError(f"{directory} belongs to another user.")
+
     def exists(self) -> bool:
         """Whether the directory is there."""
         return self._path.exists()

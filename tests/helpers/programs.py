@@ -20,7 +20,7 @@ import numpy as np
 from pytriton.decorators import batch
 from pytriton.exceptions import PyTritonError, PyTritonUnrecoverableError
 from pytriton.model_config import ModelConfig, Tensor
-from pytriton.triton import RemoteTriton, Triton
+from pytriton.triton import RemoteTriton, RestartPolicy, Triton
 from tests.helpers.server import local_config
 
 __all__ = ["PROGRAMS"]
@@ -69,7 +69,7 @@ def unrecoverable(**inputs: Any) -> list[Any]:
 def make_triton(**functions: Callable[..., Any]) -> Triton:
     config, address = local_config()
     say("ports", address.http_port, address.grpc_port, address.metrics_port)
-    triton = Triton(config=config)
+    triton = Triton(config=config, restart_policy=RestartPolicy(max_restarts=0))
     for name, function in (functions or {"double": double, "gated": gated}).items():
         triton.bind(name, function, [_FLOATS], [_FLOATS], config=ModelConfig(max_batch_size=16))
     return triton

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from pytriton.exceptions import PyTritonError
+from pytriton.triton import RestartPolicy
 from tests.helpers.clients import inputs_for
 from tests.helpers.gate import Gate, wait_for_queue
 from tests.helpers.processes import descriptors, server_of, watching
@@ -136,10 +137,10 @@ def test_server_keeps_its_lifeline_to_itself(serve: Callable[..., Server]) -> No
 # --- the server -------------------------------------------------------------------------------------------
 
 
-def test_server_is_killed(serve: Callable[..., Server]) -> None:
+def test_server_is_killed_for_good(serve: Callable[..., Server]) -> None:
     gate = Gate()
     gate.shut()
-    server = serve(model("gated", gated(gate)))
+    server = serve(model("gated", gated(gate)), restart_policy=RestartPolicy(max_restarts=0))
     failures = serve_in_a_thread(server)
     pending = [Pending(server, "gated", value) for value in range(3)]
     gate.wait_for_arrival()

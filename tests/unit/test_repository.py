@@ -40,6 +40,7 @@ def test_binding(repository: ModelRepository, tmp_path: Path) -> None:
         "socket /run/s/1",
         "workers 2",
         "attach-timeout-ms 30000",
+        "resumed 0",
         "memory-limit 6442450944",
         "stream-memory-limit 1073741824",
         "batching 1",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import shutil
 import signal
 import threading
 import time
@@ -31,7 +32,7 @@ from pytriton.server import command
 from pytriton.server.control import Op
 from pytriton.server.locate import ServerBinary
 from pytriton.server.ports import Endpoint
-from pytriton.triton import Triton, TritonConfig, TritonLifecyclePolicy, TritonSecurityConfig
+from pytriton.triton import RestartPolicy, Triton, TritonConfig, TritonLifecyclePolicy, TritonSecurityConfig
 
 INPUTS = [Tensor(dtype=np.float32, shape=(-1,))]
 OUTPUTS = [Tensor(dtype=np.float32, shape=(-1,))]
@@ -47,7 +48,7 @@ class World:
         self.load_errors: dict[str, Exception] = {}
         self.start_error: Exception | None = None
         self.hanging_loads = False
-        self.hanging_unloads: list[Future[str]] | None = None
+        self.hanging_releases: list[Future[str]] | None = None
         self.drain: Callable[[], None] = lambda: None
 
     @property
@@ -72,11 +73,14 @@ class FakeControl:
         if op is Op.UNLOAD and model in self.hanging:
             self.hanging.pop(model).set_exception(PyTritonModelLoadError("given up"))
         error = self.world.load_errors.get(model) if op is Op.LOAD else None
-        if op is Op.UNLOAD:
+        if op is Op.BEGIN_UNLOAD:
             self.world.drain()
-            if self.world.hanging_unloads is not None:
-                self.world.hanging_unloads.append(reply)
-                return reply
+        if op is Op.AWAIT_RELEASE and self.world.hanging_releases is not None:
+            self.world.hanging_releases.append(reply)
+            return reply
+        if op is Op.CUT_OFF:
+            for hanging in self.world.hanging_releases or ():
+                hanging.set_result("3")
         if error is None:
             reply.set_result("")
         else:
@@ -88,6 +92,9 @@ class FakeControl:
 
     def unload(self, model: str, _timeout_s: float) -> None:
         self.submit(Op.UNLOAD, model).result()
+
+    def begin_unload(self, model: str, _timeout_s: float) -> None:
+        self.submit(Op.BEGIN_UNLOAD, model).result()
 
 
 class FakeProcess:
@@ -133,8 +140,11 @@ class FakeProcess:
     def complaint(self, word: str) -> str:
         return f"complaint about {word}"
 
+    def why_ended(self) -> str:
+        return "The server is gone."
+
     def ended_error(self) -> PyTritonServerError:
-        return PyTritonServerError("The server is gone.")
+        return PyTritonServerError(self.why_ended())
 
     def die(self) -> None:
         self.alive = False
@@ -170,8 +180,6 @@ class FakeWorkers:
     def stop(self, _timeout_s: float) -> bool:
         self.world.events.append(f"no workers of {self.spec.model.model_name}")
         self.running = False
-        for reply in self.world.hanging_unloads or ():
-            reply.set_result("")
         return True
 
     def is_alive(self) -> bool:
@@ -219,9 +227,11 @@ def test_models_bound_before_run(world: World) -> None:
     ]
     assert (server.is_alive(), server.is_connected()) == (True, True)
     assert server.stop()
+    sockets = [workers.spec.socket_path for workers in world.workers]
     assert world.events[6:] == [
-        "UNLOAD a",
-        "UNLOAD b",
+        "BEGIN_UNLOAD a",
+        "BEGIN_UNLOAD b",
+        *(f"AWAIT_RELEASE {path}" for path in sockets),
         "quiet",
         "stop",
         "no workers of a",
@@ -387,7 +397,11 @@ def test_version_is_unbound_while_another_serves(world: World) -> None:
         assert sorted(path.name for path in (store / "a").iterdir()) == ["1", "config.pbtxt"]
         world.events.clear()
         server.unbind("a")
-        assert world.events == ["UNLOAD a", "no workers of a"]
+        assert world.events == [
+            "BEGIN_UNLOAD a",
+            f"AWAIT_RELEASE {world.workers[0].spec.socket_path}",
+            "no workers of a",
+        ]
         assert not any(store.iterdir())
         assert server.is_alive()
 
@@ -429,10 +443,18 @@ def test_requests_that_take_too_long_are_failed(world: World, caplog: pytest.Log
     server = Triton(config=TritonConfig(exit_timeout_secs=0))
     bind(server, "a")
     server.run()
-    world.hanging_unloads = []
+    world.hanging_releases = []
+    socket = world.workers[0].spec.socket_path
     assert server.stop()
-    assert world.events[-4:] == ["UNLOAD a", "no workers of a", "quiet", "stop"]
-    assert "in flight for a have no answer within exit_timeout_secs=0" in caplog.text
+    assert world.events[-6:] == [
+        "BEGIN_UNLOAD a",
+        f"AWAIT_RELEASE {socket}",
+        f"CUT_OFF {socket}",
+        "quiet",
+        "stop",
+        "no workers of a",
+    ]
+    assert '3 requests of model "a" version 1 had no answer within the limit of 0 s and failed' in caplog.text
 
 
 def test_run_again(world: World) -> None:
@@ -450,7 +472,7 @@ def test_run_again(world: World) -> None:
 
 
 def test_run_again_after_the_server_died(world: World) -> None:
-    server = Triton()
+    server = Triton(restart_policy=RestartPolicy(max_restarts=0))
     bind(server, "a")
     server.run()
     world.process.die()
@@ -613,7 +635,7 @@ def test_signals_end_serve(world: World, number: signal.Signals, caplog: pytest.
     with caplog.at_level(logging.INFO):
         assert Serving(world, server, lambda: interrupt_main_thread(number)).error is None
     assert f"{number.name} received" in caplog.text
-    assert "UNLOAD a" in world.events
+    assert "BEGIN_UNLOAD a" in world.events
 
 
 def test_own_handler_of_the_program_stays(world: World) -> None:
@@ -647,8 +669,85 @@ def test_stop_from_another_thread_ends_serve(world: World) -> None:
     assert Serving(world, server, lambda: (server.stop(), None)[1]).error is None
 
 
+def test_server_that_dies_is_started_again(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    with Triton() as server:
+        bind(server, "a")
+        bind(server, "b")
+        first, store = world.process, Path(world.process.option("--model-repository")[0])
+        world.events.clear()
+        shutil.rmtree(store.parent)
+        first.die()
+        assert server.is_alive()
+        # Waits for the restart, and is not part of what it loads.
+        bind(server, "c")
+        events = [event for event in world.events if event != "workers of c"]
+        assert events == ["kill", "start", "UNLOAD pytriton_bootstrap", "LOAD c"]
+        assert world.process is not first
+        assert world.process.option("--load-model") == ["*"]
+        texts = [(store / name / "1" / "binding").read_text(encoding="utf-8") for name in "abc"]
+        assert ["resumed 1" in text for text in texts] == [True, True, False]
+        assert f"socket {world.workers[0].spec.socket_path}\n" in texts[0]
+        assert Path(world.workers[0].spec.socket_path).parent.exists()
+        assert [workers.running for workers in world.workers] == [True] * 3
+        assert server.is_alive()
+    assert "The server is gone. It is started again now, for the 1. of at most 5 times" in caplog.text
+
+
+def test_restarts_that_fail_are_a_crash_loop(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    server = Triton(restart_policy=RestartPolicy(max_restarts=3, delay_s=0.001))
+    bind(server, "a")
+
+    def die() -> None:
+        world.start_error = PyTritonServerError("port taken")
+        world.process.die()
+
+    error = Serving(world, server, die).error
+    assert isinstance(error, PyTritonServerError)
+    assert "port taken It has been started again 3 times within 60 s and is not any more" in str(error)
+    assert world.events.count("start") == 4
+    assert str(error) in caplog.text
+
+
+def test_stop_while_the_server_is_started_again(world: World) -> None:
+    server = Triton(restart_policy=RestartPolicy(delay_s=60, max_delay_s=60))
+    bind(server, "a")
+    server.run()
+    world.start_error = PyTritonServerError("port taken")
+    world.process.die()
+    while world.events.count("start") < 2:
+        time.sleep(0.001)
+    assert server.is_alive()
+    assert server.stop()
+    assert not server.is_alive()
+    assert [thread.name for thread in threading.enumerate() if "restart" in thread.name] == []
+
+
+def test_others_do_not_wait_for_a_model_that_is_drained(world: World) -> None:
+    with Triton() as server:
+        for name in ("a", "b"):
+            bind(server, name)
+        world.hanging_releases = []
+        draining = [
+            threading.Thread(target=server.unbind, args=("a",)),
+            threading.Thread(target=bind, args=(server, "b"), kwargs={"replace": True}),
+        ]
+        for thread in draining:
+            thread.start()
+        while len(world.hanging_releases) < 2:
+            time.sleep(0.001)
+        bind(server, "a")
+        bind(server, "c")
+        assert all(thread.is_alive() for thread in draining)
+        for reply in world.hanging_releases:
+            reply.set_result("0")
+        for thread in draining:
+            thread.join()
+        world.hanging_releases = None
+        assert [workers.running for workers in world.workers] == [False, False, True, True, True]
+
+
 def test_death_of_the_server_ends_serve(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    server = Triton()
+    server = Triton(restart_policy=RestartPolicy(max_restarts=0))
     bind(server, "a")
     error = Serving(world, server, lambda: world.process.die()).error
     assert isinstance(error, PyTritonServerError)
