@@ -23,6 +23,7 @@ from pytriton.restarts import RestartPolicy
 from pytriton.server.command import has_models_of_its_own, server_command
 from pytriton.server.config import TritonConfig
 from pytriton.server.control import ControlChannel, Op
+from pytriton.server.liveness import LivenessProbe
 from pytriton.server.locate import locate_server
 from pytriton.server.ports import endpoints
 from pytriton.server.process import ServerProcess
@@ -100,6 +101,11 @@ class ServerRun(Run):
             on_end=ended,
         )
         self._start(bindings)
+        self._probe: LivenessProbe | None = None
+        hang_timeout_s = (restart_policy or RestartPolicy()).hang_timeout_s
+        if hang_timeout_s is not None:
+            self._probe = LivenessProbe(lambda: self._server.process, self.endpoints, hang_timeout_s)
+            self._probe.start()
 
     @property
     def restarts(self) -> int:
@@ -173,6 +179,8 @@ class ServerRun(Run):
         """Answer what is in flight, then end the server and the workers."""
         self.ended.set()
         try:
+            if self._probe is not None:
+                self._probe.stop()
             process = self._server.retire()
             self._drain(process)
             process.stop(has_work=self._has_work_of_its_own)

@@ -169,7 +169,7 @@ TEST_CASE("an unload that is begun waits for no request; what is cut off is coun
     ++unloaded;
     return nullptr;
   };
-  const Remote remote(server);
+  Remote remote(server);
   Binding binding;
   binding.socket_path = directory / "1";
   binding.memory_limit = 1 << 20;

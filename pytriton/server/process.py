@@ -86,6 +86,8 @@ class ServerProcess:
         self._changed = threading.Event()
         self._was_ready = False
         self._end_is_expected = False
+        self._oom_kills = 0
+        self._verdict: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._control: ControlChannel | None = None
         self._log: logs.LogPump | None = None
@@ -157,6 +159,11 @@ class ServerProcess:
         self.kill()
         return StopResult.EXITED
 
+    def condemn(self, verdict: str) -> None:
+        """Kill a server that is of no use any more; a sentence says why, as the reason for its end."""
+        self._verdict = verdict
+        self._signal(signal.SIGKILL)
+
     def kill(self) -> None:
         """End the server at once, and everything that belongs to it."""
         self._end_is_expected = True
@@ -181,7 +188,16 @@ class ServerProcess:
             ending = f"ended with exit code {returncode}"
         else:
             ending = f"was killed by {_signal_name(-returncode)}"
-        return f"The Triton server {ending}{self._last_words()}"
+        if returncode != -signal.SIGKILL:
+            return f"The Triton server {ending}{self._last_words()}"
+        # It could not say anything of this; what it said last is about something else.
+        if self._verdict is not None:
+            return self._verdict
+        if _oom_kills() > self._oom_kills:
+            return (
+                f"The Triton server {ending}; the kernel has killed processes for lack of memory meanwhile."
+            )
+        return f"The Triton server {ending}."
 
     def complaint(self, word: str) -> str:
         """The last failure that the server has logged about something; empty if there is none."""
@@ -214,6 +230,7 @@ class ServerProcess:
             CONTROL_VARIABLE: str(theirs.fileno()),
             _APP_VARIABLE: str(os.getpid()),
         }
+        self._oom_kills = _oom_kills()
         output, server_output = os.pipe()
         self._log = logs.LogPump(output)
         try:
@@ -300,6 +317,15 @@ class ServerProcess:
             for endpoint in self._endpoints
             if (reason := why_not_listening(endpoint)) is not None
         )
+
+
+def _oom_kills() -> int:
+    """How many processes of this machine the kernel has killed for lack of memory."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
 
 
 def _signal_name(number: int) -> str:

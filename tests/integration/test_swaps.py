@@ -233,7 +233,7 @@ def test_replacement_takes_too_long(serve: Callable[..., Server], caplog: pytest
     pending = Pending(server, "m", 1)
     gate.wait_for_arrival()
     model("m", times(5)).bind_to(server.triton, replace=True)
-    assert "in flight for m version 1 have no answer within exit_timeout_secs=0 and fail now" in caplog.text
+    assert '1 request of model "m" version 1 had no answer within the limit of 0 s and failed' in caplog.text
     assert pending.reply().status == 503
     gate.open()
     assert answer(server, "m", 1) == [5]
@@ -280,7 +280,7 @@ def test_unbinding_takes_too_long(serve: Callable[..., Server], caplog: pytest.L
     pending = Pending(server, "m", 1)
     gate.wait_for_arrival()
     server.triton.unbind("m")
-    assert "in flight for m have no answer within exit_timeout_secs=0 and fail now" in caplog.text
+    assert '1 request of model "m" version 1 had no answer within the limit of 0 s and failed' in caplog.text
     assert pending.reply().status == 503
     gate.open()
 
