@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from pytriton._lifecycle import Run, interrupted_by_sigterm
+from pytriton.batching.triton_context import TritonContext, share_context
 from pytriton.binding import Binding, InferFunction, bind_model
 from pytriton.constants import (
     MODEL_CONFIG_URL,
@@ -65,6 +66,7 @@ class TritonBase(abc.ABC):
         self._run: Run | None = None
         self._connected = False
         self._trace_config: list[str] | None = None
+        self._context = TritonContext()
 
     @abc.abstractmethod
     def _launch(self) -> None:
@@ -109,6 +111,7 @@ class TritonBase(abc.ABC):
                 answers the requests that it has, the new one those that come; none is refused.
         """
         binding = bind_model(model_name, infer_func, inputs, outputs, model_version, config, strict)
+        share_context(self._context, binding.functions)
         binding.trace(self._trace_config if trace_config is None else trace_config)
         with self._lock:
             old = self._bindings.get(binding.key)
@@ -127,6 +130,7 @@ class TritonBase(abc.ABC):
             finally:
                 if run is None or binding in run.bindings:
                     self._bindings[binding.key] = binding
+                    self._publish()
         # Nobody else has to wait for the requests that the old function has.
         if run is not None and old is not None:
             run.release(old)
@@ -153,6 +157,7 @@ class TritonBase(abc.ABC):
             else:
                 self._note_unbound(binding)
             del self._bindings[key]
+            self._publish()
         if run is not None:
             run.release(binding)
 
@@ -250,6 +255,11 @@ class TritonBase(abc.ABC):
         else:
             run.replace(old, binding)
         log_models(run, [binding])
+
+    def _publish(self) -> None:
+        self._context.model_configs.publish(
+            (function, binding.model) for binding in self._bindings.values() for function in binding.functions
+        )
 
     def _keep(self, run: Run) -> None:
         """Take a server over; it is stopped when the interpreter ends, if it has not been before."""

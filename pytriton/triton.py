@@ -102,6 +102,7 @@ class Triton(TritonBase):
         """Options that the program itself gives."""
         self._config = layers.effective(self.given_config)
         self._security = security_config or TritonSecurityConfig()
+        self._security.check()
         self._server = server
         self._restart_policy = restart_policy or RestartPolicy()
         super().__init__(

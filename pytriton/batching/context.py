@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CONTEXT_ATTRIBUTE",
     "adopted",
+    "carried",
+    "carry",
     "current_context",
     "current_model",
     "is_decoupled",
@@ -24,7 +26,7 @@ __all__ = [
 ]
 
 CONTEXT_ATTRIBUTE: Final = "__triton_context__"
-"""Where functions and objects carry a TritonContext that somebody has given them by hand."""
+"""Where functions and objects carry the TritonContext that bind(), or somebody by hand, has given them."""
 
 current_model: ContextVar[TritonModelConfig | None] = ContextVar("pytriton_current_model", default=None)
 current_context: ContextVar[Any] = ContextVar("pytriton_current_context", default=None)
@@ -49,19 +51,49 @@ def is_decoupled() -> bool:
     return model is not None and model.decoupled
 
 
-def adopted(wrapper: Callable[..., Any], args: tuple[Any, ...]) -> AbstractContextManager[None]:
-    """Outside of an inference, the context that a decorated function or its object carries, if any does.
+def adopted(
+    wrapper: Callable[..., Any], args: tuple[Any, ...], *, among_others: bool = True
+) -> AbstractContextManager[None]:
+    """The context that a decorated function or its object carries, where it says what is not known yet.
 
-    That is how functions are tried out without a server.
+    That is how functions are tried out without a server, and how a function that serves a model calls one
+    that serves another, if it may be `among_others`.
     """
-    if current_model.get() is not None:
-        return _NOTHING
     called = wrapper
     context = wrapper.__dict__.get(CONTEXT_ATTRIBUTE)
     if context is None and args:
         context = getattr(args[0], CONTEXT_ATTRIBUTE, None)
         called = wrapper.__get__(args[0])
-    return _NOTHING if context is None else _adopt(context, called)
+    if context is None:
+        return _NOTHING
+    model = current_model.get()
+    if model is not None:
+        running = current_context.get() or context
+        if not among_others or running.model_configs.get(called, model) is model:
+            return _NOTHING
+    return _adopt(context, called)
+
+
+def carry(function: Any, context: Any) -> None:
+    """Let a function, and what it decorates, carry a context; methods let their objects carry it."""
+    while function is not None:
+        owner = getattr(function, "__self__", None)
+        for each in (function, owner):
+            # Some cannot have attributes, and must do without.
+            with contextlib.suppress(AttributeError, TypeError):
+                setattr(each, CONTEXT_ATTRIBUTE, context)
+        function = getattr(function, "__wrapped__", None)
+
+
+def carried(function: Any) -> Any:
+    """The context that a function carries, None if there is none."""
+    while function is not None:
+        for each in (function, getattr(function, "__self__", None)):
+            context = getattr(each, CONTEXT_ATTRIBUTE, None)
+            if context is not None:
+                return context
+        function = getattr(function, "__wrapped__", None)
+    return None
 
 
 @contextlib.contextmanager

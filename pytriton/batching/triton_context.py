@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pytriton.batching.context import CONTEXT_ATTRIBUTE, current_context, current_model, require_model
+from pytriton.batching.context import carried, carry, current_context, current_model, require_model
 from pytriton.batching.whole import mark_whole, takes_whole_batch
 from pytriton.batching.wrapping import Call, takes_requests, wrap
 from pytriton.constants import TRITON_CONTEXT_FIELD_NAME
@@ -23,19 +23,32 @@ __all__ = [
     "get_model_config",
     "get_triton_context",
     "serve_model",
+    "share_context",
     "triton_context",
 ]
+
+_Items: TypeAlias = "dict[tuple[int, ...], tuple[Callable[..., Any], TritonModelConfig]]"
 
 
 class ModelConfigDict(MutableMapping[Callable[..., Any], "TritonModelConfig"]):
     """Models by the callable that serves them; a decorated function and what is under it are one callable."""
 
-    def __init__(self) -> None:
-        self._items: dict[tuple[int, ...], tuple[Callable[..., Any], TritonModelConfig]] = {}
+    def __init__(self, others: ModelConfigDict | None = None) -> None:
+        """Begin empty, in front of others that are looked at after one's own."""
+        self._items: _Items = {}
+        self._others = others
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Functions take it along to other processes, where the others are not.
+        return ModelConfigDict, ()
+
+    def publish(self, models: Iterable[tuple[Callable[..., Any], TritonModelConfig]]) -> None:
+        """Have these models instead; whoever reads meanwhile sees the old ones or the new ones."""
+        self._items = {_identity(function): (function, model) for function, model in models}
 
     def __getitem__(self, infer_callable: Callable[..., Any]) -> TritonModelConfig:
         try:
-            return self._items[_identity(infer_callable)][1]
+            return self._all()[_identity(infer_callable)][1]
         except KeyError:
             raise KeyError(infer_callable) from None
 
@@ -50,10 +63,13 @@ class ModelConfigDict(MutableMapping[Callable[..., Any], "TritonModelConfig"]):
             raise KeyError(infer_callable) from None
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._all())
 
     def __iter__(self) -> Iterator[Callable[..., Any]]:
-        return iter([infer_callable for infer_callable, _ in self._items.values()])
+        return iter([infer_callable for infer_callable, _ in self._all().values()])
+
+    def _all(self) -> _Items:
+        return self._items if self._others is None else {**self._others._all(), **self._items}
 
 
 @dataclass
@@ -84,11 +100,18 @@ def triton_context(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def serve_model(model: TritonModelConfig, function: Callable[..., Any]) -> None:
-    """Let the functions that this thread calls from now on know what they serve."""
-    context = TritonContext()
+    """Let the functions that this thread calls from now on know what they serve, and what is beside it."""
+    shared = carried(function)
+    context = TritonContext(ModelConfigDict(None if shared is None else shared.model_configs))
     context.model_configs[function] = model
     current_context.set(context)
     current_model.set(model)
+
+
+def share_context(context: TritonContext, functions: Iterable[Callable[..., Any]]) -> None:
+    """Let functions know of the models beside theirs; which those are is published in the context."""
+    for function in functions:
+        carry(function, context)
 
 
 def get_triton_context(wrapped: Callable[..., Any], instance: Any) -> TritonContext:
@@ -98,7 +121,7 @@ def get_triton_context(wrapped: Callable[..., Any], instance: Any) -> TritonCont
         context = TritonContext()
         context.model_configs[_bound(wrapped, instance)] = model
     if context is None:
-        context = getattr(wrapped if instance is None else instance, CONTEXT_ATTRIBUTE, None)
+        context = carried(wrapped if instance is None else instance)
     if context is None:
         raise PyTritonValidationError(
             f"{wrapped!r} does not serve a model here, so there is no Triton context. "

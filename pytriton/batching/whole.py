@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from types import MethodType
 from typing import Any, Final, NamedTuple
 
 from pytriton.batching.wrapping import final_function, is_plain
@@ -42,11 +43,13 @@ def without_wrapper(function: Callable[..., Any]) -> Callable[..., Any] | None:
 
     What it returns is then for `finish_batch`. None if there is more to a call than that.
     """
-    mark = _mark_of(function.__func__ if inspect.ismethod(function) else function)
+    # Not isinstance: a decorator made with wrapt says that it is a method, and must not be passed over.
+    method = function if type(function) is MethodType else None
+    mark = _mark_of(function if method is None else method.__func__)
     if mark is None or not inspect.isfunction(mark.function) or not is_plain(mark.function):
         return None
     # As a method, since decorators made with wrapt tell methods from functions.
-    owner = function.__self__ if inspect.ismethod(function) else None
+    owner = None if method is None else method.__self__
     return mark.function if owner is None else mark.function.__get__(owner, type(owner))
 
 

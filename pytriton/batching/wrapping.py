@@ -16,8 +16,8 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractContextManager, aclosing, closing, nullcontext
-from types import FunctionType
-from typing import Any, NamedTuple, TypeAlias
+from types import FunctionType, MethodType
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from pytriton.batching.context import adopted
 from pytriton.request import RequestBatch
@@ -56,12 +56,16 @@ Kind: TypeAlias = Callable[[Any], bool]
 
 
 def final_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The plain function that a call ends in: behind partials, bound methods and objects with `__call__`."""
+    """The plain function that a call ends in: behind partials, bound methods and objects with `__call__`.
+
+    A decorator made with wrapt says of itself that it is what it decorates; its type tells the truth.
+    """
     while True:
-        if isinstance(function, functools.partial):
-            function = function.func
-        elif inspect.ismethod(function):
-            function = function.__func__
+        kind: type = type(function)
+        if issubclass(kind, functools.partial):
+            function = cast("functools.partial[Any]", function).func
+        elif kind is MethodType:
+            function = cast("MethodType", function).__func__
         elif inspect.isroutine(function) or inspect.isclass(function):
             return function
         else:
@@ -139,9 +143,12 @@ def _wrap_coroutine(function: Callable[..., Any], enter: Enter, leave: Leave) ->
     return wrapper
 
 
+# What a generator sets while it runs, its caller sees between two steps: so it stays with the caller's model.
+
+
 def _wrap_generator(function: Callable[..., Any], enter: Enter, leave: Leave) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        with adopted(wrapper, args):
+        with adopted(wrapper, args, among_others=False):
             call = enter(args, kwargs)
             with call.around:
                 yield from _leave_each(call.subject, invoke(function, call), leave)
@@ -151,7 +158,7 @@ def _wrap_generator(function: Callable[..., Any], enter: Enter, leave: Leave) ->
 
 def _wrap_async_generator(function: Callable[..., Any], enter: Enter, leave: Leave) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        with adopted(wrapper, args):
+        with adopted(wrapper, args, among_others=False):
             call = enter(args, kwargs)
             with call.around:
                 async with aclosing(invoke(function, call)) as steps:

@@ -69,6 +69,7 @@ class BaseModelClient:
         where = TritonUrl.from_url(url)
         _check_name(model_name)
         check_compression(compression)
+        token = {} if access_token is None else create_auth_headers(access_token, where.protocol)
         settings = Settings(
             url=where,
             model_name=model_name,
@@ -78,7 +79,7 @@ class BaseModelClient:
                 "inference_timeout_s", inference_timeout_s, DEFAULT_INFERENCE_TIMEOUT_S
             ),
             ensure_model_is_ready=ensure_model_is_ready,
-            headers=check_headers({**(headers or {}), **create_auth_headers(access_token, where.protocol)}),
+            headers=check_headers({**(headers or {}), **token}),
             tls=tls,
             retry=retry,
             compression=compression,

@@ -16,16 +16,14 @@ _HEADERS: Final = {
 
 
 def create_auth_headers(access_token: str | None, protocol: str) -> dict[str, str]:
-    """The header for a token; none for None.
+    """The header for a token.
 
     Args:
-        access_token: The server's token.
+        access_token: The server's token. None and the empty text are none, and a ValueError.
         protocol: "http" or "grpc".
     """
-    if access_token is None:
-        return {}
     if not access_token:
-        raise ValueError("The access token is empty; give a token, or None for a server without one.")
+        raise ValueError("There is no access token to make a header of; without one, send no header.")
     try:
         return {_HEADERS[protocol.lower()]: access_token}
     except KeyError:

@@ -55,13 +55,17 @@ class TritonSecurityConfig:
         if self.access_token is None and self.restricted_endpoints:
             self.access_token = secrets.token_urlsafe(_TOKEN_BYTES)
 
-    @property
-    def restriction(self) -> str | None:
-        """Value of the server's flags --http-restricted-api and --grpc-restricted-protocol."""
-        if not self.restricted_endpoints or self.access_token is None:
-            return None
-        if not self.access_token:
+    def check(self) -> None:
+        """Refuse a token that is empty, as that of a variable which is not set."""
+        if self.restricted_endpoints and self.access_token == "":
             raise PyTritonValidationError(
                 "TritonSecurityConfig: access_token is empty; give a token or None."
             )
+
+    @property
+    def restriction(self) -> str | None:
+        """Value of the server's flags --http-restricted-api and --grpc-restricted-protocol."""
+        self.check()
+        if not self.restricted_endpoints or self.access_token is None:
+            return None
         return f"{','.join(self.restricted_endpoints)}:{TRITON_ACCESS_HEADER}={self.access_token}"

@@ -25,9 +25,11 @@ from pytriton.client import (
 from pytriton.client.exceptions import PyTritonClientInferenceServerError
 from pytriton.decorators import (
     ConstantPadder,
+    TritonContext,
     batch,
     fill_optionals,
     first_value,
+    get_model_config,
     group_by_keys,
     group_by_values,
     triton_context,
@@ -103,6 +105,85 @@ def test_all_decorators_in_the_documented_order(serve: Serve) -> None:
     ten = np.full((3, 1), 10, np.float32)
     answer = ask(server, "m", {"values": values, "kind": kind, "scale": ten, "extra": ten})
     assert answer.outputs["result"].tolist() == [[20, 20], [30, 0], [40, 40]]
+
+
+def test_the_context_knows_the_models_beside(serve: Serve) -> None:
+    seen: list[list[str]] = []
+
+    class Both:
+        @batch
+        def first(self, INPUT_1: Array) -> list[Array]:
+            return [INPUT_1]
+
+        @batch
+        @triton_context
+        def second(self, INPUT_1: Array, triton_context: TritonContext) -> list[Array]:
+            configs = triton_context.model_configs
+            seen.append(sorted(config.model_name for config in configs.values()))
+            sizes = [configs[function].max_batch_size for function in (self.first, self.second)]
+            return [np.full_like(INPUT_1, sizes)]
+
+    both = Both()
+    server = serve(
+        Model("a", both.first, FLOATS, FLOATS, ModelConfig(max_batch_size=5)),
+        Model("b", both.second, FLOATS, FLOATS, ModelConfig(max_batch_size=6)),
+    )
+    two = np.ones((1, 2), np.float32)
+    assert ask(server, "b", {"INPUT_1": two}).outputs["OUTPUT_1"].tolist() == [[5, 6]]
+    server.triton.bind("late", echo, FLOATS, FLOATS)
+    ask(server, "b", {"INPUT_1": two})
+    server.triton.unbind("late")
+    ask(server, "b", {"INPUT_1": two})
+    assert seen == [["a", "b"], ["a", "b", "late"], ["a", "b"]]
+    assert get_model_config(both.first, both).model_name == "a"
+
+
+def test_functions_of_models_may_call_one_another(serve: Serve) -> None:
+    @batch
+    def embed(text: Array) -> list[Array]:
+        return [np.array([[len(item)] for item in text.ravel()], np.float32)]
+
+    @fill_optionals(factor=np.array([10], np.float32))
+    @batch
+    def classify(embedding: Array, factor: Array) -> tuple[Array, Array]:
+        return embedding * factor, embedding > 3
+
+    def pipeline(requests: list[Request]) -> list[dict[str, Array]]:
+        results = classify([Request({"embedding": result["embedding"]}) for result in embed(requests)])
+        return [{"label": result["large"], "score": result["score"]} for result in results]
+
+    text = [Tensor((1,), bytes, "text")]
+    column = [Tensor((1,), np.float32, "embedding")]
+    factor = Tensor((1,), np.float32, "factor", optional=True)
+    score, large, label = (
+        [Tensor((1,), np.float32, "score")],
+        [Tensor((1,), bool, "large")],
+        [Tensor((1,), bool, "label")],
+    )
+    server = serve(
+        Model("embed", embed, text, column),
+        Model("classify", classify, [*column, factor], score + large),
+        Model("pipeline", pipeline, text, label + score),
+    )
+    words = {"text": np.array([[b"ab"], [b"abcde"]], dtype=object)}
+    answer = ask(server, "pipeline", words)
+    assert answer.outputs["score"].tolist() == [[20], [50]]
+    assert answer.outputs["label"].tolist() == [[False], [True]]
+    assert ask(server, "embed", words).outputs["embedding"].tolist() == [[2], [5]]
+    assert embed([Request(words)])[0]["embedding"].tolist() == [[2], [5]]  # outside of every model, too
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_outputs_come_in_the_order_of_the_model(serve: Serve, protocol: str) -> None:
+    @batch
+    def function(INPUT_1: Array) -> dict[str, Array]:
+        return {"b": INPUT_1, "c": INPUT_1, "a": INPUT_1}
+
+    server = serve(Model("m", function, FLOATS, [Tensor((-1,), np.float32, name) for name in "bca"]))
+    url = f"{protocol}://{LOCAL}:{server.http_port if protocol == 'http' else server.grpc_port}"
+    with ModelClient(url, "m") as client:
+        assert list(client.infer_sample(np.ones(1, np.float32))) == ["b", "c", "a"]
+    assert [output["name"] for output in server.infer("m", DOCUMENT).json["outputs"]] == ["b", "c", "a"]
 
 
 def test_an_unrecoverable_error_is_answered_at_once(serve: Serve) -> None:

@@ -111,6 +111,47 @@ def test_served() -> None:
             np.testing.assert_array_equal(served.echo(X).output(), X)
 
 
+def test_served_above_batch() -> None:
+    class Object:
+        def __init__(self) -> None:
+            self.notes: list[Any] = []
+
+        @note
+        @batch
+        def infer(self, INPUT_1: Any) -> Any:
+            return [INPUT_1]
+
+        @note
+        @batch
+        def __call__(self, INPUT_1: Any) -> Any:
+            return [INPUT_1]
+
+    owner = Object()
+    for count, function in enumerate((owner.infer, owner), start=1):
+        with serving(function) as served:
+            np.testing.assert_array_equal(served.echo(X).output(request=0), X)
+        assert owner.notes == [owner] * count
+
+
+def test_served_above_batch_gets_requests() -> None:
+    seen: list[type] = []
+
+    @decorator
+    def look(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        seen.append(type(args[0]))
+        return wrapped(*args, **kwargs)
+
+    class Object:
+        @look
+        @batch
+        def infer(self, INPUT_1: Any) -> Any:
+            return [INPUT_1]
+
+    with serving(Object().infer) as served:
+        served.echo(X)
+    assert seen == [list]
+
+
 def test_generators_stay_generators() -> None:
     @note
     @batch

@@ -569,7 +569,8 @@ def test_security(world: World) -> None:
         TritonSecurityConfig(restricted_endpoints=["b", "trace", "a"])
     assert len(TritonSecurityConfig().access_token or "") == 43
     with pytest.raises(PyTritonValidationError, match="access_token is empty"):
-        Triton(security_config=TritonSecurityConfig(access_token="")).run()
+        Triton(security_config=TritonSecurityConfig(access_token=""))
+    Triton(security_config=TritonSecurityConfig(access_token="", restricted_endpoints=[]))
 
 
 def test_lifecycle_policy(world: World) -> None:
