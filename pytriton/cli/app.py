@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import pytriton
-from pytriton.cli import check, config, serve
+from pytriton.cli import bench, check, config, infer, models, serve, top
 from pytriton.cli.exits import Commands
 
 __all__ = ["app"]
@@ -37,5 +37,9 @@ def default(
 
 
 serve.add_to(app)
+models.add_to(app)
+infer.add_to(app)
+bench.add_to(app)
+top.add_to(app)
 config.add_to(app)
 check.add_to(app)

@@ -18,6 +18,7 @@ from pytriton.client.exceptions import (
 )
 from pytriton.exceptions import PyTritonError, PyTritonServerError, PyTritonValidationError
 from pytriton.launch.target import UserCodeError
+from pytriton.monitor.server import LackingError
 
 __all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "LACKING", "NO_SERVER", "OK", "Commands", "Failure"]
 
@@ -64,6 +65,8 @@ class Commands(TyperGroup):
 def _code_of(error: Exception) -> int:
     if isinstance(error, Failure):
         return error.code
+    if isinstance(error, LackingError):
+        return LACKING
     if isinstance(error, (PyTritonClientValueError, PyTritonValidationError)):
         return BAD_INPUT
     if isinstance(error, PyTritonClientConnectionError) or type(error) is PyTritonClientTimeoutError:

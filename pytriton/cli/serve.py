@@ -19,7 +19,8 @@ from pytriton.cli.output import console, note, print_json
 from pytriton.cli.table import CONFIG_VARIABLE, layers_of, with_server_options
 from pytriton.configuration.layers import Layers, in_force
 from pytriton.launch import standby
-from pytriton.launch.panel import describe, panel
+from pytriton.launch.announcement import announced
+from pytriton.launch.panel import describe, panel, urls
 from pytriton.launch.reload import Reloader
 from pytriton.launch.target import load_triton
 from pytriton.triton import Triton, TritonBase
@@ -83,7 +84,7 @@ def serve(
         try:
             with _server_log_held_back():
                 triton.run() if isinstance(triton, Triton) else triton.connect()
-            with contextlib.suppress(KeyboardInterrupt):
+            with contextlib.suppress(KeyboardInterrupt), _announced(triton):
                 _show(triton, layers, as_json)
                 triton.serve()
         finally:
@@ -114,12 +115,20 @@ def _serve_and_reload(layers: Layers, directories: list[Path]) -> int:
     return Reloader(sys.argv[1:], directories, note).run()
 
 
+def _announced(triton: TritonBase) -> contextlib.AbstractContextManager[None]:
+    return announced(urls(triton.endpoints), _token(triton))
+
+
+def _token(triton: TritonBase) -> str | None:
+    return triton.get_access_token() if isinstance(triton, Triton) else None
+
+
 def _show(triton: TritonBase, layers: Layers, as_json: bool) -> None:
     if standby.watched is not None and (seconds := standby.watched.say_ready()) is not None and not as_json:
         names = ", ".join(model.model_name for model in triton.models)
         console().print(f"Serves {names or 'nothing'} again after {seconds:.2f} s.")
         return
-    token = triton.get_access_token() if isinstance(triton, Triton) else None
+    token = _token(triton)
     if as_json:
         print_json(describe(triton.endpoints, triton.models, token), indent=None)
         return

@@ -47,6 +47,7 @@ _METHODS: Final[dict[type[ops.Operation], str]] = {
     ops.ModelReady: "ModelReady",
     ops.GetConfig: "ModelConfig",
     ops.GetMetadata: "ModelMetadata",
+    ops.GetStatistics: "ModelStatistics",
     ops.RepositoryIndex: "RepositoryIndex",
     ops.LoadModel: "RepositoryModelLoad",
     ops.UnloadModel: "RepositoryModelUnload",
@@ -65,7 +66,7 @@ def encode(operation: ops.Operation) -> bytes:
     if isinstance(operation, ops.Infer):
         return _encode_infer(operation)
     request = message(f"{_METHODS[type(operation)]}Request")()
-    if isinstance(operation, (ops.ModelReady, ops.GetConfig, ops.GetMetadata)):
+    if isinstance(operation, (ops.ModelReady, ops.GetConfig, ops.GetMetadata, ops.GetStatistics)):
         request.name, request.version = operation.model, operation.version
     elif isinstance(operation, ops.LoadModel):
         request.model_name = operation.model
@@ -306,6 +307,32 @@ def _choice(names: Sequence[str], number: int) -> str:
     return names[number] if number < len(names) else ""
 
 
+def _statistics(response: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": model.name,
+            "version": model.version,
+            "last_inference": model.last_inference,
+            "inference_count": model.inference_count,
+            "execution_count": model.execution_count,
+            "inference_stats": _durations(model.inference_stats),
+            "batch_stats": [
+                {"batch_size": each.batch_size, **_durations(each)} for each in model.batch_stats
+            ],
+        }
+        for model in response.model_stats
+    ]
+
+
+def _durations(statistics: Any) -> dict[str, dict[str, int]]:
+    return {
+        field.name: {"count": value.count, "ns": value.ns}
+        for field in statistics.DESCRIPTOR.fields
+        if field.message_type is not None
+        for value in (getattr(statistics, field.name),)
+    }
+
+
 def _index(response: Any) -> list[ops.ModelEntry]:
     return [ops.ModelEntry(entry.name, entry.version, entry.state, entry.reason) for entry in response.models]
 
@@ -321,5 +348,6 @@ _DECODERS: Final[dict[type[ops.Operation], Callable[[Any], Any]]] = {
     ops.ModelReady: lambda response: response.ready,
     ops.GetConfig: _config,
     ops.GetMetadata: _metadata,
+    ops.GetStatistics: _statistics,
     ops.RepositoryIndex: _index,
 }

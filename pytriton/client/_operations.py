@@ -12,6 +12,7 @@ from pytriton.client._tensors import TensorData
 __all__ = [
     "GetConfig",
     "GetMetadata",
+    "GetStatistics",
     "Infer",
     "LoadModel",
     "ModelEntry",
@@ -77,6 +78,14 @@ class GetMetadata(Operation):
     """A model's metadata: dict in the protocol's JSON form."""
 
     model: str
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GetStatistics(Operation):
+    """Statistics of a model, or of all of them: list of dicts in Triton's JSON form."""
+
+    model: str = ""
     version: str = ""
 
 

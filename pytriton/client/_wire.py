@@ -119,6 +119,11 @@ def _get_model(suffix: str) -> Callable[[Any], HttpRequest]:
     return lambda operation: HttpRequest("GET", model_path(operation.model, operation.version) + suffix)
 
 
+def _get_statistics(operation: ops.GetStatistics) -> HttpRequest:
+    path = model_path(operation.model, operation.version) if operation.model else "/v2/models"
+    return HttpRequest("GET", f"{path}/stats")
+
+
 def _post(path: str, document: Any) -> HttpRequest:
     return HttpRequest("POST", path, [_dumps(document).encode()], {"Content-Type": "application/json"})
 
@@ -269,6 +274,7 @@ _ENCODERS: Final[dict[type[ops.Operation], Callable[[Any], HttpRequest]]] = {
     ops.ModelReady: _get_model("/ready"),
     ops.GetConfig: _get_model("/config"),
     ops.GetMetadata: _get_model(""),
+    ops.GetStatistics: _get_statistics,
     ops.RepositoryIndex: lambda _: _post("/v2/repository/index", {}),
     ops.LoadModel: _encode_load,
     ops.UnloadModel: _encode_unload,
@@ -283,6 +289,7 @@ _DECODERS: Final[dict[type[ops.Operation], Callable[[HttpReply], Any]]] = {
     ops.ModelReady: _true,
     ops.GetConfig: _decode_json,
     ops.GetMetadata: _decode_json,
+    ops.GetStatistics: lambda reply: list(_decode_json(reply)["model_stats"]),
     ops.RepositoryIndex: _decode_index,
     ops.LoadModel: _nothing,
     ops.UnloadModel: _nothing,

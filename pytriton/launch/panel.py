@@ -16,7 +16,7 @@ import pytriton
 from pytriton.model_config.triton_model_config import TensorSpec, TritonModelConfig
 from pytriton.server.ports import Endpoint
 
-__all__ = ["describe", "panel", "tensor_text"]
+__all__ = ["describe", "panel", "tensor_text", "urls"]
 
 _PATHS = {"metrics": "/metrics"}
 
@@ -26,7 +26,7 @@ def describe(
 ) -> dict[str, Any]:
     """The same for programs."""
     return {
-        "endpoints": {endpoint.name: _url(endpoint) for endpoint in endpoints},
+        "endpoints": urls(endpoints),
         "models": [
             {
                 "name": model.model_name,
@@ -40,6 +40,11 @@ def describe(
         ],
         "access_token": token,
     }
+
+
+def urls(endpoints: Sequence[Endpoint]) -> dict[str, str]:
+    """Where the server answers, by the endpoints' names."""
+    return {endpoint.name: _url(endpoint) for endpoint in endpoints}
 
 
 def panel(

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One process of a load: python -m pytriton.bench.worker, with a plan on standard input.
+
+It says "ready" when it is connected, reads when to start, and writes what it has seen, pickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import pickle
+import signal
+import sys
+from typing import Any
+
+from pytriton.bench.plan import Plan
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run a plan."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
+    commands, news = sys.stdin.buffer, sys.stdout.buffer
+    plan: Plan = pickle.load(commands)
+    load = _load(plan)
+    with contextlib.closing(load):
+        try:
+            load.connect()
+        except Exception as error:
+            _say(news, str(error) or type(error).__name__)
+            return
+        _say(news, "")
+        start = commands.readline()
+        if not start:
+            return
+        gc.disable()
+        seen = load.run(int(start))
+    pickle.dump(seen, news)
+    news.flush()
+
+
+def _load(plan: Plan) -> Any:
+    if plan.protocol == "grpc":
+        from pytriton.bench.grpc_load import GrpcLoad
+
+        return GrpcLoad(plan)
+    from pytriton.bench.http_load import HttpLoad
+
+    return HttpLoad(plan)
+
+
+def _say(news: Any, trouble: str) -> None:
+    pickle.dump(trouble, news)
+    news.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pytriton bench`: load on a model."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich import box
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from pytriton.asking import inputs as reading
+from pytriton.bench import levels, payload
+from pytriton.bench.fleet import default_processes
+from pytriton.bench.picture import check_can_draw, save_png
+from pytriton.bench.plan import Plan
+from pytriton.bench.report import html_report
+from pytriton.bench.run import Benchmark, Level, Step
+from pytriton.cli.exits import BAD_INPUT, FAILED, INTERRUPTED, Failure
+from pytriton.cli.output import console, errors, note, print_json
+from pytriton.cli.remote import HeaderOption, Remote, TimeoutOption, TokenOption, UrlOption, remote
+from pytriton.client._session import Session
+from pytriton.monitor.number import number
+from pytriton.monitor.server import Server
+
+__all__ = ["add_to", "bench"]
+
+_COLUMNS: Final = ("p50", "p90", "p99", "p99.9")
+
+
+def bench(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=VALUE]...",
+            help="Inputs, as of infer; random values otherwise.",
+        ),
+    ] = None,
+    concurrency: Annotated[
+        str,
+        typer.Option(
+            "--concurrency", "-c", help="Requests in flight: 8, or 1,2,4, or 1-64 for every doubling."
+        ),
+    ] = "1",
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            "--rate",
+            "-r",
+            help="Requests a second, whether there are answers or not (open loop), instead of --concurrency; "
+            "several as there.",
+        ),
+    ] = None,
+    duration: Annotated[float, typer.Option("--duration", "-d", help="Seconds of each load.", min=0.1)] = 5.0,
+    warmup: Annotated[
+        float, typer.Option("--warmup", help="Seconds of load before anything counts.", min=0.0)
+    ] = 1.0,
+    batch_size: Annotated[int, typer.Option("--batch-size", "-b", help="Rows of a request.", min=1)] = 1,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option("--shape", help="Sizes of an input, without the batch: image:224,224,3; 1 where free."),
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option("--input", "-i", help="Inputs by name: .npz, .json, or -.")
+    ] = None,
+    zeros: Annotated[
+        bool, typer.Option("--zeros", help="Zeros or empty strings, not random values.")
+    ] = False,
+    as_text: Annotated[
+        bool, typer.Option("--json-body", help="Send values as JSON over HTTP, not as bytes.")
+    ] = False,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", help="Parameter of the requests: name=value.")
+    ] = None,
+    version: Annotated[str | None, typer.Option("--version", help="Version of the model.")] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option("--processes", help="Processes that send; half as many as cores by default.", min=1),
+    ] = None,
+    connections: Annotated[
+        int, typer.Option("--connections", help="The most requests in flight of an open loop.", min=1)
+    ] = 256,
+    poisson: Annotated[
+        bool, typer.Option("--poisson/--even", help="Whether an open loop's requests come at random.")
+    ] = True,
+    picture: Annotated[Path | None, typer.Option("--picture", help="Draw into a PNG file.")] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write an HTML page that needs no other file.")
+    ] = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    header: HeaderOption = None,
+    timeout: TimeoutOption = 10.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Measure a model under load: rates, latencies, errors; exit code 1 if a request failed."""
+    _check_files(picture, report)
+    where = remote(url, token, header)
+    found = _levels(concurrency, rate, connections)
+    with Server(where.url, token=where.token, headers=where.headers, timeout_s=timeout) as server:
+        about = server.metadata()
+        session = server.session(model, version)
+        arrays, as_batch = _inputs(session, inputs or (), file, shape or (), batch_size, zeros)
+        parameters = reading.parameters_of(parameter or ())
+        message = payload.message_for(session, arrays, parameters, as_batch=as_batch, as_json=as_text)
+        rows = len(next(iter(arrays.values()))) if as_batch and arrays else 1
+        plan = Plan(
+            protocol=server.url.protocol,
+            target=server.url.without_scheme,
+            encrypted=server.url.is_encrypted,
+            message=message,
+            metadata=server.grpc_metadata,
+            concurrency=1,
+            rate=0.0,
+            poisson=poisson,
+            warmup_s=warmup,
+            duration_s=duration,
+            timeout_s=timeout,
+        )
+        benchmark = Benchmark(
+            plan, found, lambda count: processes or default_processes(count), rows, server, model
+        )
+        steps, interrupted = _run(benchmark)
+    facts = _facts(benchmark, where, about, len(message), poisson)
+    _tell(benchmark, facts, steps, as_json)
+    title = f"{model} at {where.url}"
+    if steps and picture is not None:
+        save_png(title, steps, picture)
+        note(f"The picture is in {picture}.")
+    if steps and report is not None:
+        report.write_text(html_report(title, facts, steps, benchmark.notes), encoding="utf-8")
+        note(f"The report is in {report}.")
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if any(step.outcome.failures for step in steps):
+        raise typer.Exit(FAILED)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("bench")(bench)
+
+
+def _check_files(picture: Path | None, report: Path | None) -> None:
+    for path, option in ((picture, "--picture"), (report, "--report")):
+        if path is None:
+            continue
+        check_can_draw()
+        if not path.absolute().parent.is_dir():
+            raise Failure(f"{option}: there is no directory {path.absolute().parent}.", BAD_INPUT)
+
+
+def _levels(concurrency: str, rate: str | None, connections: int) -> list[Level]:
+    if rate is None:
+        return [Level(count) for count in levels.counts(concurrency, "--concurrency")]
+    return [Level(connections, value) for value in levels.rates(rate, "--rate")]
+
+
+def _inputs(
+    session: Session,
+    given: Sequence[str],
+    file: str | None,
+    shape: Sequence[str],
+    batch_size: int,
+    zeros: bool,
+) -> tuple[dict[str, Any], bool]:
+    """Values by input, and whether they begin with the batch dimension."""
+    config = session.config
+    assert config is not None
+    if given or file is not None:
+        arrays = reading.inputs_of(given, file, config, sys.stdin.buffer.read)
+        return arrays, reading.is_batch(arrays, config)
+    shapes = payload.shapes_of(shape, config)
+    return payload.made_up(config, shapes, batch_size, zeros=zeros), config.batching
+
+
+def _run(benchmark: Benchmark) -> tuple[list[Step], bool]:
+    steps: list[Step] = []
+    with _progress(benchmark) as progress, contextlib.suppress(KeyboardInterrupt):
+        for step in benchmark.run(progress):
+            steps.append(step)
+        return steps, False
+    return steps, True
+
+
+@contextlib.contextmanager
+def _progress(benchmark: Benchmark) -> Iterator[Any]:
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=errors(), transient=True
+    )
+    with bar:
+        task = bar.add_task("", total=benchmark.seconds_of_level * len(benchmark.levels))
+
+        def progress(position: int, seconds: float) -> None:
+            bar.update(
+                task,
+                description=str(benchmark.levels[position]),
+                completed=position * benchmark.seconds_of_level + seconds,
+            )
+
+        yield progress
+
+
+def _facts(
+    benchmark: Benchmark, where: Remote, about: dict[str, Any], size: int, poisson: bool
+) -> dict[str, str]:
+    plan = benchmark.plan
+    is_open = any(level.rate for level in benchmark.levels)
+    arrivals = "at random" if poisson else "evenly"
+    return {
+        "model": benchmark.model,
+        "server": f"{where.url}, {about.get('name', '')} {about.get('version', '')}".strip(),
+        "load": f"open loop, requests come {arrivals}" if is_open else "closed loop",
+        "request": f"{size:,} bytes, {benchmark.batch_size} row{'s' * (benchmark.batch_size > 1)}",
+        "time": f"{plan.duration_s:g} s each, after {plan.warmup_s:g} s of warm-up",
+        "at": datetime.datetime.now().astimezone().isoformat(" ", "seconds"),
+    }
+
+
+def _tell(benchmark: Benchmark, facts: dict[str, str], steps: Sequence[Step], as_json: bool) -> None:
+    if as_json:
+        print_json({**facts, "notes": benchmark.notes, "levels": [step.as_dict() for step in steps]})
+        return
+    out = console()
+    for name, value in facts.items():
+        out.print(Text.assemble((f"{name:<8}", "dim"), value), soft_wrap=True)
+    out.print(_table(steps))
+    for step in steps:
+        for message, count in step.outcome.errors.items():
+            out.print(Text(f"{step.level}: {count} times: {message}", "red"), soft_wrap=True)
+        for text in step.outcome.notes:
+            note(f"{step.level}: {text}")
+    for text in benchmark.notes:
+        note(text)
+
+
+def _table(steps: Sequence[Step]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1))
+    with_server = any(step.server is not None for step in steps)
+    with_rows = any(step.outcome.rows != step.outcome.rate for step in steps)
+    table.add_column("load", header_style="dim")
+    columns = ["answers/s", *(["rows/s"] * with_rows), "mean ms", *_COLUMNS, "most", "errors"]
+    for column in (*columns, *(("batch", "queue ms", "compute ms") if with_server else ())):
+        table.add_column(column, header_style="dim", justify="right")
+    for step in steps:
+        outcome, totals = step.outcome, step.server
+        cells = [number(outcome.rate), *([number(outcome.rows)] * with_rows), number(outcome.mean_ms)]
+        cells += [number(outcome.percentiles_ms.get(name)) for name in _COLUMNS]
+        cells += [number(outcome.most_ms)]
+        server = (
+            (number(totals.mean_batch), number(totals.queue_ms), number(totals.compute_ms))
+            if totals is not None
+            else ("", "", "")
+        )
+        table.add_row(
+            Text(str(step.level), "bold"),
+            *cells,
+            Text(str(outcome.failures), "red" if outcome.failures else ""),
+            *(server if with_server else ()),
+        )
+    return table

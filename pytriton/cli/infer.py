@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pytriton infer`: ask a model once."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from pytriton import dtypes
+from pytriton.asking import inputs as reading
+from pytriton.asking import results
+from pytriton.cli.exits import BAD_INPUT, Failure
+from pytriton.cli.output import console, note, print_json
+from pytriton.cli.remote import HeaderOption, Remote, TimeoutOption, TokenOption, UrlOption, remote
+from pytriton.client import DecoupledModelClient, ModelClient
+from pytriton.client.options import InferOptions
+from pytriton.model_config.triton_model_config import TritonModelConfig
+from pytriton.monitor.server import Server
+
+__all__ = ["add_to", "infer"]
+
+
+def infer(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=VALUE]...",
+            help="Inputs. A value is JSON, text for an input of strings, @file (.npy, .npz, .json, an image, "
+            "text) or - for standard input. A model with one input needs no name.",
+        ),
+    ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option("--input", "-i", help="Inputs by name: .npz, .json, or - for standard input."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Save the results: .npz, .npy or .json.")
+    ] = None,
+    batch: Annotated[
+        bool | None,
+        typer.Option(
+            "--batch/--sample",
+            show_default=False,
+            help="Whether inputs begin with the batch dimension; if they have one dimension more by default.",
+        ),
+    ] = None,
+    version: Annotated[str | None, typer.Option("--version", help="Version of the model.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", help="Parameter of the request: name=value.")
+    ] = None,
+    wanted: Annotated[
+        list[str] | None, typer.Option("--only", help="Name of an output to return; all by default.")
+    ] = None,
+    white: Annotated[
+        float, typer.Option("--white", help="What white is in images for inputs of floating point.")
+    ] = 1.0,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    header: HeaderOption = None,
+    timeout: TimeoutOption = 60.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Ask a model once; print the results, or save them."""
+    if output is not None:
+        results.check_path(output)
+    where = remote(url, token, header)
+    options = InferOptions(outputs=wanted or None)
+    with Server(where.url, token=where.token, headers=where.headers, timeout_s=timeout) as server:
+        server.metadata()  # fails at once where there is no server
+    with _client(ModelClient, where, model, version, timeout) as client:
+        config = client.model_config
+        arrays = reading.inputs_of(inputs or (), file, config, sys.stdin.buffer.read, white)
+        as_batch = reading.is_batch(arrays, config) if batch is None else batch
+        call = {"parameters": reading.parameters_of(parameter or ()) or None, "options": options}
+        started = time.perf_counter()
+        if config.decoupled:
+            responses = _stream(where, config, version, timeout, as_batch, {**call, **arrays})
+        else:
+            ask = client.infer_batch if as_batch else client.infer_sample
+            responses = iter((ask(**call, **arrays),))
+        _show(model, responses, started, output, as_json)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("infer")(infer)
+
+
+def _client(kind: Any, where: Remote, model: str, version: str | None, timeout: float) -> Any:
+    return kind(
+        where.url,
+        model,
+        version,
+        init_timeout_s=timeout,
+        inference_timeout_s=timeout,
+        access_token=where.token,
+        headers=where.headers,
+    )
+
+
+def _stream(
+    where: Remote,
+    config: TritonModelConfig,
+    version: str | None,
+    timeout: float,
+    as_batch: bool,
+    call: Mapping[str, Any],
+) -> Iterator[Mapping[str, Any]]:
+    if where.grpc_url is None:
+        raise Failure(
+            f'model "{config.model_name}" streams its responses, which takes gRPC: give --url grpc://host:port.',
+            BAD_INPUT,
+        )
+    streaming = Remote(where.grpc_url, where.token, where.headers, where.metrics_url)
+    with _client(DecoupledModelClient, streaming, config.model_name, version, timeout) as client:
+        ask = client.infer_batch if as_batch else client.infer_sample
+        with contextlib.closing(ask(**call)) as responses:
+            yield from responses
+
+
+def _show(
+    model: str,
+    responses: Iterator[Mapping[str, Any]],
+    started: float,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    kept: list[Mapping[str, Any]] = []
+    for outputs in responses:
+        kept.append(outputs)
+        if not as_json and output is None:
+            _print(outputs)
+    seconds = time.perf_counter() - started
+    if as_json:
+        print_json(
+            {"model": model, "seconds": seconds, "responses": [results.as_document(each) for each in kept]}
+        )
+    elif not kept:
+        note("The stream ended without a response.")
+    if output is not None:
+        results.save(kept, output)
+        note(f"Saved {_summary(kept)} to {output}.")
+
+
+def _print(outputs: Mapping[str, Any]) -> None:
+    out = console()
+    for name, array in outputs.items():
+        shape = ", ".join(map(str, array.shape))
+        head = Text.assemble((name, "bold"), (f"  {dtypes.resolve(array.dtype).name}[{shape}]", "dim"))
+        out.print(head)
+        out.print(Text(results.as_text(array, max(out.width, 20))), soft_wrap=True)
+
+
+def _summary(kept: Sequence[Mapping[str, Any]]) -> str:
+    names = ", ".join(kept[0]) if kept else "nothing"
+    return names if len(kept) == 1 else f"{len(kept)} responses"

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live view of what runs, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pytriton.monitor.number import number
+from pytriton.monitor.prometheus import Metrics
+from pytriton.monitor.sample import Change, Sample
+
+__all__ = ["view"]
+
+_GB: Final = 1e9
+_FULL: Final = 0.9
+
+
+class _Column(NamedTuple):
+    title: str
+    cell: Callable[[Change], Text | str]
+    value: Callable[[Change], float | None] = lambda _: 0.0
+    """What it shows; the column is left out if that is None for all models."""
+
+
+def view(title: str, sample: Sample, found: Sequence[Change], seconds: float) -> RenderableType:
+    """The view.
+
+    Args:
+        title: The server.
+        sample: The last look.
+        found: What has happened since the one before.
+        seconds: Between the two.
+    """
+    head = Table.grid(expand=True)
+    head.add_column(overflow="ellipsis", no_wrap=True)
+    head.add_column(justify="right")
+    head.add_row(Text(title, "bold"), Text(f"every {seconds:g} s, Ctrl-C ends it", "dim"))
+    parts: list[RenderableType] = [head, _summary(found, sample.metrics), Text()]
+    parts.append(_models(found) if found else Text("The server has no models.", "yellow"))
+    parts += [Text(note, "yellow") for note in sample.notes]
+    return Group(*parts)
+
+
+def _summary(found: Sequence[Change], metrics: Metrics | None) -> Text:
+    requests = sum(change.requests_per_s for change in found)
+    failures = sum(change.failures_per_s for change in found)
+    text = Text.assemble(
+        ("requests/s ", "dim"),
+        (number(requests), "bold"),
+        ("   errors/s ", "dim"),
+        (number(failures), "bold red" if failures else "bold"),
+    )
+    if metrics is None:
+        return text
+    used, total = metrics.total("nv_cpu_memory_used_bytes"), metrics.total("nv_cpu_memory_total_bytes")
+    if used is not None and total:
+        style = "bold red" if used > _FULL * total else "bold"
+        text.append("   memory ", "dim").append(f"{used / _GB:.1f} of {total / _GB:.1f} GB", style)
+    cpu = metrics.total("nv_cpu_utilization")
+    if cpu is not None:
+        text.append("   CPU ", "dim").append(f"{cpu:.0%}", "bold")
+    return _add_gpus(text, metrics)
+
+
+def _add_gpus(text: Text, metrics: Metrics) -> Text:
+    busy = metrics.values("nv_gpu_utilization", "gpu_uuid")
+    used = metrics.values("nv_gpu_memory_used_bytes", "gpu_uuid")
+    total = metrics.values("nv_gpu_memory_total_bytes", "gpu_uuid")
+    for position, gpu in enumerate(sorted(total)):
+        text.append(f"   GPU {position} ", "dim").append(f"{busy.get(gpu, 0.0):.0%}", "bold")
+        text.append(f" {used.get(gpu, 0.0) / _GB:.1f} of {total[gpu] / _GB:.1f} GB")
+    return text
+
+
+def _models(found: Sequence[Change]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1), expand=True)
+    table.add_column("model", header_style="dim", no_wrap=True, overflow="ellipsis", ratio=1)
+    columns = [column for column in _COLUMNS if any(column.value(change) is not None for change in found)]
+    for column in columns:
+        table.add_column(column.title, header_style="dim", justify="right", no_wrap=True)
+    several = len({change.name for change in found}) < len(found)
+    for change in found:
+        label = f"{change.name}:{change.version}" if several else change.name
+        style = "bold" if change.totals.requests else ""
+        table.add_row(Text(label, style), *(column.cell(change) for column in columns))
+    return table
+
+
+def _errors(change: Change) -> Text:
+    return Text(number(change.failures_per_s), "red" if change.totals.failures else "")
+
+
+def _pending(change: Change) -> Text:
+    pending = change.gauges.pending
+    return Text("" if pending is None else f"{pending:,.0f}", "yellow" if pending else "")
+
+
+def _workers(change: Change) -> Text:
+    gauges = change.gauges
+    if gauges.workers is None:
+        return Text()
+    busy = "?" if gauges.busy is None else f"{gauges.busy:.0f}"
+    style = "red" if not gauges.workers else "yellow" if gauges.busy == gauges.workers else ""
+    return Text(f"{busy}/{gauges.workers:.0f}", style)
+
+
+def _restarts(change: Change) -> Text:
+    restarts = change.gauges.restarts
+    return Text("" if restarts is None else f"{restarts:.0f}", "red" if restarts else "")
+
+
+def _memory(change: Change) -> Text:
+    used, limit = change.gauges.memory_mb, change.gauges.memory_limit_mb
+    style = "red" if used is not None and limit and used > _FULL * limit else ""
+    return Text(number(used), style)
+
+
+_COLUMNS: Final = (
+    _Column("req/s", lambda change: number(change.requests_per_s)),
+    _Column("err/s", _errors),
+    _Column("batch", lambda change: number(change.totals.mean_batch)),
+    _Column("queue ms", lambda change: number(change.totals.queue_ms)),
+    _Column("compute ms", lambda change: number(change.totals.compute_ms)),
+    _Column("in+out ms", lambda change: number(change.totals.copy_ms)),
+    _Column("waiting", _pending, lambda change: change.gauges.pending),
+    _Column("busy", _workers, lambda change: change.gauges.workers),
+    _Column("restarts", _restarts, lambda change: change.gauges.restarts or None),
+    _Column("shm MB", _memory, lambda change: change.gauges.memory_mb),
+    _Column("total", lambda change: f"{change.whole.requests:,}"),
+)

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pytriton models`, `infer`, `bench` and `top` against a real server, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytriton.decorators import batch
+from pytriton.model_config import ModelConfig, Tensor
+from pytriton.triton import TritonSecurityConfig
+from tests.helpers.command import SERVICE, pytriton, serving_command
+from tests.helpers.http_peer import Heard, answer, http_peer
+from tests.helpers.server import LOCAL, Model, Server, free_ports, running
+
+FLOATS = Tensor(name="x", dtype=np.float32, shape=(-1,))
+TEXT = Tensor(name="text", dtype=np.bytes_, shape=(1,))
+
+
+@batch
+def double(x: Any) -> list[Any]:
+    return [x * 2]
+
+
+@batch
+def fail(x: Any) -> list[Any]:
+    raise ValueError("on purpose")
+
+
+@batch
+def spell(text: Any) -> Iterator[list[Any]]:
+    for letter in text[0, 0].decode():
+        yield [np.array([[letter.encode()]], object)]
+
+
+MODELS = (
+    Model("double", double, [FLOATS], [Tensor(name="y", dtype=np.float32, shape=(-1,))]),
+    Model("fail", fail, [FLOATS], [Tensor(name="y", dtype=np.float32, shape=(-1,))]),
+    Model(
+        "spell",
+        spell,
+        [TEXT],
+        [Tensor(name="letter", dtype=np.bytes_, shape=(1,))],
+        ModelConfig(decoupled=True),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with running(*MODELS) as server:
+        yield server
+
+
+def urls(server: Server) -> tuple[str, str]:
+    return server.url, f"grpc://{LOCAL}:{server.grpc_port}"
+
+
+@pytest.mark.parametrize("protocol", [0, 1])
+def test_models(server: Server, protocol: int) -> None:
+    url = urls(server)[protocol]
+    before = server.statistics("double")["inference_stats"]["success"]["count"]
+    server.infer("double", {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [1]}]})
+    result = pytriton("models", "--url", url, "--json")
+    assert result.returncode == 0, result.stderr
+    found = {model["name"]: model for model in json.loads(result.stdout)["models"]}
+    assert sorted(found) == ["double", "fail", "spell"]
+    assert found["double"]["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1], "optional": False}]
+    assert found["double"]["statistics"]["requests"] == before + 1
+    assert found["double"]["platform"] == "pytriton"
+    assert found["spell"]["decoupled"] is True
+    shown = pytriton("models", "double", "--url", url, COLUMNS="160").stdout
+    assert "x: FP32[*]" in shown
+    assert "spell" not in shown
+
+
+@pytest.mark.parametrize("protocol", [0, 1])
+def test_infer(server: Server, protocol: int, tmp_path: Path) -> None:
+    url = urls(server)[protocol]
+    result = pytriton("infer", "double", "[1, 2.5]", "--url", url)
+    assert (result.returncode, result.stdout) == (0, "y  FP32[2]\n[2., 5.]\n"), result.stderr
+    np.save(tmp_path / "x.npy", np.arange(6, dtype=np.float32).reshape(2, 3))
+    result = pytriton("infer", "double", f"x=@{tmp_path / 'x.npy'}", "-u", url, "-o", tmp_path / "y.npy")
+    assert result.returncode == 0, result.stderr
+    assert np.load(tmp_path / "y.npy").tolist() == [[0, 2, 4], [6, 8, 10]]
+    result = pytriton("infer", "double", "-", "-u", url, "--json", stdin="[[3]]")
+    (response,) = json.loads(result.stdout)["responses"]
+    assert response["y"] == {"datatype": "FP32", "shape": [1, 1], "data": [[6.0]]}
+
+
+def test_infer_shows_a_stream_as_it_comes(server: Server) -> None:
+    result = pytriton("infer", "spell", "abc", "-u", urls(server)[1])
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[::2] == ["letter  BYTES[1]"] * 3
+    assert lines[1::2] == ["['a']", "['b']", "['c']"]
+    result = pytriton("infer", "spell", "abc", "-u", urls(server)[0])
+    assert result.returncode == 2
+    assert "streams its responses, which takes gRPC: give --url grpc://host:port." in result.stderr
+
+
+def test_infer_says_in_a_sentence_what_is_wrong(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "garbage.npy").write_bytes(b"\x93NUMPY nonsense")
+    (nowhere,) = free_ports(1)
+    for arguments, code, text in (
+        (["double", f"@{tmp_path / 'garbage.npy'}"], 2, "is no array that NumPy can read"),
+        (["double", "z=1"], 2, 'model "double" has no input "z"; its inputs are x (FP32'),
+        (["double", '["a"]'], 2, 'model "double", input "x"'),
+        (["fail", "[1]"], 1, "on purpose"),
+        (["nothing", "[1]"], 1, 'it has the models "double", "fail", "spell"'),
+        (["double", "[1]", "-o", "y.txt"], 2, "expected a file that ends in .npy, .npz, .json"),
+        (["double", "[1]", "-u", f"{LOCAL}:{nowhere}"], 3, "nothing listens there"),
+        (["double", "[1]", "-u", "ftp://x"], 2, "unknown scheme 'ftp'"),
+        (["double", "[1]", "-u", f"{LOCAL}:{server.grpc_port}"], 1, "looks like the gRPC port"),
+    ):
+        given = arguments if "-u" in arguments else [*arguments, "-u", server.url]
+        result = pytriton("infer", *given)
+        assert (result.returncode, result.stdout) == (code, ""), (arguments, result)
+        assert text in result.stderr
+        assert len(result.stderr.splitlines()) == 1 or "on purpose" in result.stderr
+
+
+@pytest.mark.parametrize("protocol", [0, 1])
+def test_bench(server: Server, protocol: int, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    url = urls(server)[protocol]
+    files = ["--picture", str(tmp_path / "p.png"), "--report", str(tmp_path / "r.html")]
+    load = ["-c", "1,4", "-d", "0.5", "--warmup", "0.2", "--shape", "x:3", "-b", "2", "--processes", "2"]
+    before = server.statistics("double")["inference_stats"]["success"]["count"]
+    result = pytriton("bench", "double", "-u", url, *load, *files, "--json")
+    assert result.returncode == 0, result.stderr
+    levels = json.loads(result.stdout)["levels"]
+    assert [level["concurrency"] for level in levels] == [1, 4]
+    for level in levels:
+        assert level["requests"] > 10
+        assert level["failures"] == 0
+        assert level["rows"] == pytest.approx(2 * level["rate"])
+        assert level["percentiles_ms"]["p50"] <= level["percentiles_ms"]["p99"]
+        # The server has counted no fewer, those of the warm-up among them.
+        assert level["server"]["requests"] >= level["requests"]
+    counted = server.statistics("double")["inference_stats"]["success"]["count"] - before
+    assert counted == sum(level["server"]["requests"] for level in levels)
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+    assert "<td>4 in flight</td>" in (tmp_path / "r.html").read_text()
+
+
+@pytest.mark.parametrize("protocol", [0, 1])
+def test_bench_with_an_open_loop(server: Server, protocol: int) -> None:
+    url = urls(server)[protocol]
+    result = pytriton("bench", "double", "[1]", "-u", url, "-r", "50", "-d", "1", "--warmup", "0.2", "--even")
+    assert result.returncode == 0, result.stderr
+    row = next(line for line in result.stdout.splitlines() if "50 requests/s" in line)
+    assert float(row.split()[2]) == pytest.approx(50, rel=0.3)
+
+
+def test_bench_fails_if_requests_fail(server: Server) -> None:
+    result = pytriton("bench", "fail", "-u", server.url, "-d", "0.3", "--warmup", "0")
+    assert result.returncode == 1
+    assert "HTTP status 500" in result.stdout
+    assert "on purpose" in result.stdout
+
+
+def test_bench_of_a_stream_is_refused(server: Server) -> None:
+    result = pytriton("bench", "spell", "-u", server.url)
+    assert result.returncode == 1
+    assert 'model "spell"' in result.stderr
+    assert "is decoupled" in result.stderr
+
+
+@pytest.mark.parametrize("protocol", [0, 1])
+def test_top(server: Server, protocol: int) -> None:
+    metrics = f"http://{LOCAL}:{server.metrics_port}/metrics"
+    where = ["-u", urls(server)[protocol], "--metrics-url", metrics]
+    result = pytriton("top", *where, "--json", "--count", "2", "-n", "0.2")
+    assert result.returncode == 0, result.stderr
+    looks = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(looks) == 2
+    models = {model["model"]: model for model in looks[0]["models"]}
+    assert sorted(models) == ["double", "fail", "spell"]
+    assert models["double"]["workers"] == 1
+    assert models["double"]["pending"] == 0
+    assert looks[0]["memory_total_bytes"] > 0
+    assert looks[0]["notes"] == []
+    shown = pytriton("top", *where, "--once", "-n", "0.1", COLUMNS="140").stdout
+    assert "requests/s 0" in shown
+    assert "double" in shown
+    assert "0/1" in shown
+
+
+def test_top_without_metrics_says_so(server: Server) -> None:
+    (nowhere,) = free_ports(1)
+    result = pytriton(
+        "top", "-u", server.url, "--metrics-url", f"http://{LOCAL}:{nowhere}", "--once", "-n", "0.1"
+    )
+    assert result.returncode == 0, result.stderr
+    assert "No memory, workers and queue lengths: " in result.stdout
+
+
+def test_restricted_endpoints() -> None:
+    security = TritonSecurityConfig("secret")
+    with running(*MODELS[:1], security_config=security) as server:
+        metrics = f"http://{LOCAL}:{server.metrics_port}/metrics"
+        result = pytriton("models", "-u", server.url)
+        assert result.returncode == 1
+        assert "restricts this (model-repository)" in result.stderr
+        assert "--token" in result.stderr
+        for url in urls(server):
+            assert "double" in pytriton("models", "-u", url, "--token", "secret").stdout
+        # The metrics are not restricted, and tell nearly as much.
+        server.infer("double", {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [1]}]})
+        result = pytriton("top", "-u", server.url, "--metrics-url", metrics, "--once", "-n", "0.3")
+        assert result.returncode == 0, result.stderr
+        assert "From the metrics alone: " in result.stdout
+        assert "double" in result.stdout
+
+
+def test_a_server_that_serve_runs_is_found_with_its_token(tmp_path: Path) -> None:
+    (tmp_path / "service.py").write_text(SERVICE)
+    with serving_command(tmp_path, "service:app") as (command, _, said):
+        result = pytriton("models", "--json")
+        assert result.returncode == 0, result.stderr
+        document = json.loads(result.stdout)
+        assert document["url"] == said["endpoints"]["HTTP"]
+        assert document["models"][0]["name"] == "Scale"
+        assert document["notes"] == []
+        assert "Scale" in pytriton("top", "--once", "-n", "0.1").stdout
+        assert command.end() == 0
+
+
+def test_a_server_without_extensions() -> None:
+    replies: dict[str, Any] = {
+        "/v2": {"name": "plain", "version": "1", "extensions": []},
+        "/v2/models/m": {
+            "name": "m",
+            "versions": ["1"],
+            "platform": "x",
+            "inputs": [{"name": "a", "datatype": "FP32", "shape": [-1, 2]}],
+            "outputs": [{"name": "b", "datatype": "FP32", "shape": [-1, 2]}],
+        },
+    }
+
+    def script(heard: Heard, _: socket.socket) -> bytes:
+        found = replies.get(heard.path)
+        return answer({"error": "not found"}, "404 Not Found") if found is None else answer(found)
+
+    with http_peer(script) as peer:
+        result = pytriton("models", "-u", peer.url)
+        assert (result.returncode, result.stdout) == (4, "")
+        assert result.stderr == (
+            f"pytriton: server {peer.url} cannot list its models: it lacks the extension model_repository "
+            "of the v2 protocol.\n"
+        )
+        result = pytriton("models", "m", "-u", peer.url)
+        assert result.returncode == 0
+        assert "a: FP32[*, 2]" in result.stdout
+        assert "lacks the extension statistics" in result.stderr
+        result = pytriton("top", "-u", peer.url, "--metrics-url", f"{peer.url}/none", "--once")
+        assert result.returncode == 4
+        assert "lacks the extension statistics of the v2 protocol. Nor are there metrics:" in result.stderr

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytriton.asking import results
+from pytriton.asking.inputs import inputs_of, is_batch, parameters_of
+from pytriton.client.exceptions import PyTritonClientValueError
+from pytriton.model_config.triton_model_config import TensorSpec, TritonModelConfig
+
+X = TensorSpec("x", (-1,), np.float32)
+TEXT = TensorSpec("text", (1,), np.bytes_)
+IMAGE = TensorSpec("image", (4, 6, 3), np.float32)
+
+
+def model(*specs: TensorSpec, batching: bool = True) -> TritonModelConfig:
+    return TritonModelConfig("Model", batching=batching, inputs=specs, outputs=())
+
+
+def ask(arguments: list[str], *specs: TensorSpec, file: str | None = None, stdin: bytes = b"") -> Any:
+    return inputs_of(arguments, file, model(*specs), lambda: stdin)
+
+
+def npy(array: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def png(width: int, height: int, color: tuple[int, int, int]) -> bytes:
+    image = pytest.importorskip("PIL.Image")
+    buffer = io.BytesIO()
+    image.new("RGB", (width, height), color).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_values_are_json_or_text() -> None:
+    assert ask(["[1, 2]"], X) == {"x": [1, 2]}
+    assert ask(["x=[1, 2]", "text=a=b"], X, TEXT) == {"x": [1, 2], "text": ["a=b"]}
+    assert ask(["hello world"], TEXT) == {"text": ["hello world"]}
+    assert ask(["12"], TEXT) == {"text": ["12"]}
+    assert ask(['["a", "b"]'], TEXT) == {"text": ["a", "b"]}
+
+
+def test_files_and_standard_input(tmp_path: Path) -> None:
+    array = np.arange(3, dtype=np.float32)
+    (tmp_path / "x.npy").write_bytes(npy(array))
+    (tmp_path / "x.json").write_text("[1, 2]")
+    (tmp_path / "x.txt").write_text("some text")
+    np.savez(tmp_path / "one.npz", anything=array)
+    np.savez(tmp_path / "two.npz", x=array, y=array)
+    assert np.array_equal(ask([f"@{tmp_path / 'x.npy'}"], X)["x"], array)
+    assert np.array_equal(ask([f"x=@{tmp_path / 'one.npz'}"], X)["x"], array)
+    assert ask([f"@{tmp_path / 'x.json'}"], X) == {"x": [1, 2]}
+    assert ask([f"@{tmp_path / 'x.txt'}"], TEXT) == {"text": [b"some text"]}
+    assert np.array_equal(ask(["x=-"], X, TEXT, stdin=npy(array))["x"], array)
+    assert sorted(ask([], X, file=str(tmp_path / "two.npz"))) == ["x", "y"]
+    assert ask([], X, file="-", stdin=b'{"x": [5]}') == {"x": [5]}
+    request = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [2, 1], "data": [1, 2]}]}
+    assert ask([], X, file="-", stdin=json.dumps(request).encode())["x"].tolist() == [[1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "expected"),
+    [
+        ((4, 6, 3), np.float32, [1.0, 128 / 255, 0.0]),
+        ((3, 4, 6), np.uint8, [255, 128, 0]),
+        ((-1, -1, 3), np.uint8, [255, 128, 0]),
+        ((4, 6, 4), np.uint8, [255, 128, 0, 255]),
+    ],
+)
+def test_images_take_the_layout_of_the_input(
+    shape: tuple[int, ...], dtype: Any, expected: list[float]
+) -> None:
+    spec = TensorSpec("image", shape, dtype)
+    pixels = ask(["-"], spec, stdin=png(12, 8, (255, 128, 0)))["image"]
+    channels_first = shape[0] == 3
+    assert pixels.shape == tuple(
+        size if size > 0 else given for size, given in zip(shape, (8, 12, 3), strict=True)
+    )
+    assert pixels.dtype == dtype
+    pixel = pixels[:, 0, 0] if channels_first else pixels[0, 0]
+    assert pixel.tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "specs", "message"),
+    [
+        ([], b"", (X,), "no input was given; it takes x (FP32, shape (-1,))"),
+        (["y=1"], b"", (X, TEXT), 'model "Model" has no input "y"; its inputs are x (FP32'),
+        (["1"], b"", (X, TEXT), "'1' names no input; it takes x"),
+        (["some.npy"], b"", (X,), "'some.npy' is no JSON; for a file write @some.npy."),
+        (["@nowhere.npy"], b"", (X,), "nowhere.npy cannot be read: No such file or directory."),
+        (["-"], b"garbage", (X,), "standard input is no array: expected .npy, .npz, JSON or an image."),
+        (["-"], b"\x93NUMPY garbage", (X,), "standard input is no array that NumPy can read"),
+        (["-"], b"PK garbage", (X,), "standard input is no array that NumPy can read"),
+        (["-"], b"\x89PNG garbage", (IMAGE,), "standard input is no image that can be read"),
+        (["-"], b"\x89PNG garbage", (X,), 'is an image, but input "x" has shape [-1]'),
+    ],
+)
+def test_says_what_is_wrong(
+    arguments: list[str], stdin: bytes, specs: tuple[TensorSpec, ...], message: str
+) -> None:
+    if "PNG" in repr(stdin):
+        pytest.importorskip("PIL")
+    with pytest.raises(PyTritonClientValueError) as raised:
+        ask(arguments, *specs, stdin=stdin)
+    assert message in str(raised.value)
+
+
+def test_an_array_of_objects_is_refused() -> None:
+    with pytest.raises(PyTritonClientValueError, match="is no array that NumPy can read"):
+        ask(["-"], X, stdin=npy(np.array([{"a": 1}], object)))
+
+
+def test_a_dimension_more_is_a_batch() -> None:
+    assert not is_batch({"x": [1, 2]}, model(X))
+    assert is_batch({"x": [[1, 2]]}, model(X))
+    assert is_batch({"x": np.zeros((2, 2))}, model(X))
+    assert not is_batch({"x": [[1, 2]]}, model(X, batching=False))
+
+
+def test_parameters() -> None:
+    assert parameters_of(["a=1", "b=true", "c=text", "d=1.5", "e=x=y"]) == {
+        "a": 1,
+        "b": True,
+        "c": "text",
+        "d": 1.5,
+        "e": "x=y",
+    }
+    with pytest.raises(PyTritonClientValueError, match="expected name=value, got 'a'"):
+        parameters_of(["a"])
+
+
+def test_results_as_text_and_document() -> None:
+    strings = np.array([b"a", "ż".encode(), b"\xff"], object)
+    assert results.as_text(np.array([[1.5, 2.0]], np.float32), 80) == "[[1.5, 2. ]]"
+    assert results.as_text(strings, 80) == "['a', 'ż', '\\\\xff']"
+    assert len(results.as_text(np.zeros(100_000), 80)) < 200
+    assert results.as_document({"y": strings}) == {
+        "y": {"datatype": "BYTES", "shape": [3], "data": ["a", "ż", "\\xff"]}
+    }
+
+
+def test_results_are_saved(tmp_path: Path) -> None:
+    outputs = {"y": np.arange(3), "text": np.array([b"a", b"bc"], object)}
+    results.save([outputs], tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as saved:
+        assert saved["y"].tolist() == [0, 1, 2]
+        assert saved["text"].tolist() == [b"a", b"bc"]
+    results.save([{"y": np.arange(3)}], tmp_path / "y.npy")
+    assert np.load(tmp_path / "y.npy").tolist() == [0, 1, 2]
+    results.save([outputs, outputs], tmp_path / "a.json")
+    assert [each["y"]["data"] for each in json.loads((tmp_path / "a.json").read_text())] == [[0, 1, 2]] * 2
+    with pytest.raises(PyTritonClientValueError, match=r"there are 2 arrays \(y, text\); save them as .npz"):
+        results.save([outputs], tmp_path / "y.npy")
+    with pytest.raises(PyTritonClientValueError, match="expected a file that ends in"):
+        results.check_path(tmp_path / "y.txt")
+    with pytest.raises(PyTritonClientValueError, match="there is no directory"):
+        results.check_path(tmp_path / "none" / "y.npy")
