@@ -63,11 +63,17 @@ def wait_until_ready(server: subprocess.Popen[bytes], url: str) -> None:
     raise RuntimeError(f"the example's server did not answer {url} within {START_TIMEOUT_S:.0f} s")
 
 
+def listen_to_ctrl_c() -> None:
+    """Undo what a shell does to jobs in the background: they would inherit SIGINT as ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def running_server(script: Path, ports: tuple[int, int, int]) -> Iterator[None]:
     names = ("HTTP_PORT", "GRPC_PORT", "METRICS_PORT")
     config = {f"PYTRITON_TRITON_CONFIG_{name}": str(port) for name, port in zip(names, ports, strict=True)}
-    server = subprocess.Popen([sys.executable, str(script)], env={**os.environ, **config})
+    command = [sys.executable, str(script)]
+    server = subprocess.Popen(command, env={**os.environ, **config}, preexec_fn=listen_to_ctrl_c)
     try:
         wait_until_ready(server, f"http://localhost:{ports[0]}/v2/models/Linear/ready")
         yield

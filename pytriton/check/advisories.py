@@ -21,10 +21,13 @@ class Advisory:
     fixed_in: tuple[int, int, int]
 
 
-_FRONT_END: Final = "stack overflow in the HTTP front end that a crafted request triggers"
+_OVERFLOW: Final = "stack overflow in the HTTP front end that a crafted request triggers"
+_RELEASE_25_07: Final = (2, 59, 1)
+# NVIDIA's bulletin of August 2025. Later ones concern newer servers too: no version is free of all of them.
 _ADVISORIES: Final = (
-    Advisory("CVE-2025-23310", _FRONT_END, (2, 59, 1)),
-    Advisory("CVE-2025-23311", _FRONT_END, (2, 59, 1)),
+    Advisory("CVE-2025-23310", _OVERFLOW, _RELEASE_25_07),
+    Advisory("CVE-2025-23311", _OVERFLOW, _RELEASE_25_07),
+    Advisory("CVE-2025-23317", "a crafted HTTP request may run code in the server", _RELEASE_25_07),
 )
 
 

@@ -74,6 +74,7 @@ def check_script(workspace: Path | None = None) -> Iterator[Finding]:
 
 def serve(ports: tuple[int, int, int], workspace: Path | None = None) -> None:
     """Serve the model until Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, if the check runs in the background
     _triton(ports, workspace).serve()
 
 

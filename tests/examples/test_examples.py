@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run_example(name: str) -> str:
+def in_the_background() -> None:
+    """As a shell starts its jobs there."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def run_example(name: str, start: Callable[[], object] | None = None) -> str:
     # A process of its own, as the examples are scripts that run when imported.
     result = subprocess.run(
         [sys.executable, "scripts/demo.py", f"examples/{name}"],
@@ -21,6 +28,7 @@ def run_example(name: str) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
+        preexec_fn=start,
     )
     assert result.returncode == 0, result.stdout
     return result.stdout
@@ -28,7 +36,7 @@ def run_example(name: str) -> str:
 
 @pytest.mark.smoke
 def test_linear_numpy() -> None:
-    output = run_example("linear_numpy")
+    output = run_example("linear_numpy", in_the_background)
     assert "HTTP answered" in output
     assert "gRPC answered" in output
     assert "ended cleanly" in output

@@ -14,7 +14,7 @@ from typing import Final
 
 from tests.helpers.server import Address, free_ports
 
-__all__ = ["EXAMPLES", "run_pair", "run_script", "running", "serving"]
+__all__ = ["EXAMPLES", "run_pair", "run_script", "running", "running_program", "serving"]
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 _TIMEOUT_S: Final = 50.0
@@ -40,7 +40,13 @@ def serving(example: str) -> Iterator[Address]:
 @contextlib.contextmanager
 def running(example: str, script: str, *arguments: str, ports: Sequence[int]) -> Iterator[None]:
     """A program that serves, which must end well by Ctrl-C."""
-    command = [sys.executable, str(EXAMPLES / example / script), *arguments]
+    with running_program([sys.executable, str(EXAMPLES / example / script), *arguments], ports):
+        yield
+
+
+@contextlib.contextmanager
+def running_program(command: Sequence[str], ports: Sequence[int]) -> Iterator[None]:
+    """A command that serves on these ports, which must end well by Ctrl-C."""
     program = subprocess.Popen(command, env=environment(ports))
     try:
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -23,6 +24,8 @@ def run(*arguments: str, cwd: Path | None = None, **variables: str) -> subproces
         text=True,
         timeout=50,
         check=False,
+        # As a shell starts its jobs in the background; it must make no difference.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
 
 

@@ -144,9 +144,10 @@ def test_advisories() -> None:
     assert [advisory.name for advisory in advisories_for(BUNDLED_VERSION)] == [
         "CVE-2025-23310",
         "CVE-2025-23311",
+        "CVE-2025-23317",
     ]
     assert advisories_for("2.59.1") == advisories_for("2.60.0") == []
-    assert len(advisories_for("unknown")) == 2
+    assert len(advisories_for("unknown")) == 3
     assert check_vulnerabilities("2.60.0", "Triton").status is Status.OK
     assert "CVE-2025-23310" in check_vulnerabilities("2.51.0", "Triton").text
 
