@@ -77,6 +77,7 @@ def remote(url: str | None, token: str | None, headers: Sequence[str] | None) ->
         metrics = f"http://{host}:{DEFAULT_METRICS_PORT}/metrics"
     known_grpc = entry.urls.get("gRPC") if entry is not None else None
     grpc = where.with_scheme if where.protocol == "grpc" else known_grpc
+    token = token or None  # an empty variable is none
     return Remote(where.with_scheme, token, _headers(headers or ()), metrics, grpc)
 
 

@@ -56,6 +56,7 @@ class Server:
             timeout_s: Seconds that a request may take.
         """
         self.url = TritonUrl.from_url(url)
+        token_headers = create_auth_headers(token, self.url.protocol) if token else {}
         self._settings = Settings(
             url=self.url,
             model_name="",
@@ -63,7 +64,7 @@ class Server:
             init_timeout_s=timeout_s,
             inference_timeout_s=timeout_s,
             ensure_model_is_ready=False,
-            headers=check_headers({**(headers or {}), **create_auth_headers(token, self.url.protocol)}),
+            headers=check_headers({**(headers or {}), **token_headers}),
         )
         self._transport = _transport(self._settings)
         self._extensions: frozenset[str] | None = None
