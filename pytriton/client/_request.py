@@ -10,6 +10,7 @@ from pytriton import dtypes
 from pytriton.client._operations import ParameterValue
 from pytriton.client._tensors import Array, as_array
 from pytriton.client.exceptions import (
+    PyTritonClientInputError,
     PyTritonClientModelDoesntSupportBatchingError,
     PyTritonClientValueError,
 )
@@ -136,7 +137,7 @@ class Signature:
         if call.named:
             return call.named
         if len(call.args) > len(self.inputs):
-            raise PyTritonClientValueError(
+            raise PyTritonClientInputError(
                 f"{self.label}: {len(call.args)} inputs were given; it has {len(self.inputs)}: "
                 f"{self._expected()}."
             )
@@ -144,17 +145,17 @@ class Signature:
 
     def _check_names(self, given: Mapping[str, Any]) -> None:
         if unknown := [name for name in given if name not in self.inputs]:
-            raise PyTritonClientValueError(
+            raise PyTritonClientInputError(
                 f"{self.label} has no input {_quoted(unknown)}; its inputs are {self._expected()}."
             )
         if missing := [name for name in self._required if name not in given]:
-            raise PyTritonClientValueError(
+            raise PyTritonClientInputError(
                 f"{self.label}: input {_quoted(missing)} is missing; its inputs are {self._expected()}."
             )
 
     def _check_outputs(self, options: InferOptions) -> None:
         if unknown := [name for name in options.outputs or () if name not in self.outputs]:
-            raise PyTritonClientValueError(
+            raise PyTritonClientInputError(
                 f"{self.label} has no output {_quoted(unknown)}; its outputs are {_quoted(self.outputs)}."
             )
 
@@ -179,7 +180,7 @@ class Signature:
             return array
         expected = ", ".join(map(str, [*(["batch"] if is_batch else []), *shape]))
         hint = self._other_method(is_batch) if array.ndim == len(shape) + (not is_batch) else ""
-        raise PyTritonClientValueError(
+        raise PyTritonClientInputError(
             f"{where}: expected shape ({expected}), where -1 is any size, got {array.shape}{hint}."
         )
 
@@ -192,10 +193,10 @@ class Signature:
         sizes = {item.name: len(item.array) for item in inputs}
         if len(set(sizes.values())) > 1:
             shown = ", ".join(f"{name}: {size}" for name, size in sizes.items())
-            raise PyTritonClientValueError(f"{self.label}: the inputs' batch sizes differ ({shown}).")
+            raise PyTritonClientInputError(f"{self.label}: the inputs' batch sizes differ ({shown}).")
         size = max(sizes.values())
         if size > self.max_batch_size and not may_split:
-            raise PyTritonClientValueError(
+            raise PyTritonClientInputError(
                 f"{self.label}: a batch of {size} was given, it takes at most {self.max_batch_size}; "
                 "a client made with split_batches=True sends it in parts."
             )
@@ -213,7 +214,7 @@ def check_parameters(parameters: Any) -> Mapping[str, ParameterValue]:
     _check_dict("parameters", parameters)
     for name in parameters or ():
         if name in _RESERVED or name.startswith(_RESERVED_PREFIX):
-            raise PyTritonClientValueError(
+            raise PyTritonClientInputError(
                 f"parameters: {name!r} means something to the server itself; "
                 "use options=InferOptions(priority=..., queue_timeout_us=..., sequence_id=...)."
             )

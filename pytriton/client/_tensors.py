@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pytriton import dtypes
 from pytriton.client._strings import pack_strings, unpack_strings
-from pytriton.client.exceptions import PyTritonClientValueError
+from pytriton.client.exceptions import PyTritonClientInputError
 
 __all__ = ["Array", "Buffer", "TensorData", "as_array", "decode_data", "decode_list", "encode_array"]
 
@@ -39,7 +39,7 @@ def as_array(value: Any, datatype: dtypes.DataType, where: str) -> Array:
     array: Array = value if isinstance(value, np.ndarray) else _from_anything(value, datatype, where)
     if datatype is dtypes.BYTES:
         if array.dtype.kind not in "SUO":
-            raise PyTritonClientValueError(
+            raise PyTritonClientInputError(
                 f"{where}: the model takes strings (BYTES), got an array of {array.dtype}; "
                 "give str or bytes, for example array.astype(np.bytes_)."
             )
@@ -54,7 +54,7 @@ def encode_array(array: Array, datatype: dtypes.DataType, where: str) -> Buffer:
         try:
             return pack_strings(array)
         except ValueError as error:  # UnicodeEncodeError is one
-            raise PyTritonClientValueError(f"{where}: {error}.") from None
+            raise PyTritonClientInputError(f"{where}: {error}.") from None
     contiguous = np.ascontiguousarray(array)
     if contiguous.size < 64:
         return contiguous.tobytes()
@@ -94,7 +94,7 @@ def _count(shape: Sequence[int]) -> int:
 
 def _from_anything(value: Any, datatype: dtypes.DataType, where: str) -> Array:
     if isinstance(value, (dict, set, frozenset)) or value is None:
-        raise PyTritonClientValueError(
+        raise PyTritonClientInputError(
             f"{where}: expected an array or what can be made one, got {type(value).__name__}."
         )
     try:
@@ -102,7 +102,7 @@ def _from_anything(value: Any, datatype: dtypes.DataType, where: str) -> Array:
             return _strings_from(value)
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise PyTritonClientValueError(
+        raise PyTritonClientInputError(
             f"{where}: no array can be made of the {type(value).__name__} given: {error}."
         ) from None
     # Python's floats have no precision of their own: they take the model's, as they do in NumPy.
@@ -140,7 +140,7 @@ def _cast(array: Array, target: np.dtype[Any], datatype: dtypes.DataType, where:
             cast = array.astype(target)
             if _same_values(array, cast):
                 return cast
-    raise PyTritonClientValueError(
+    raise PyTritonClientInputError(
         f"{where}: the model takes {datatype.name} ({target}), got {source}, whose values it cannot "
         f"hold without loss; convert them yourself, for example array.astype(np.{target})."
     )

@@ -3,15 +3,17 @@
 
 PyTritonClientError
 ├── PyTritonClientValueError                          what was given does not fit; nothing was sent
+│   ├── PyTritonClientInputError                      the model does not take such input
 │   └── PyTritonClientInvalidUrlError                 the URL cannot be understood
 ├── PyTritonClientTimeoutError                        no answer in time
-│   └── PyTritonClientConnectionError                 no connection, or it broke before the answer
-├── PyTritonClientModelUnavailableError               the server has no such model or version
+│   ├── PyTritonClientConnectionError                 no connection, or it broke before the answer
+│   └── PyTritonClientModelUnavailableError           the server has no such model or version
 ├── PyTritonClientModelDoesntSupportBatchingError     infer_batch on a model without batches
 ├── PyTritonClientClosedError                         the client is closed
 ├── PyTritonClientQueueFullError                      too many requests wait in a FuturesModelClient
 └── PyTritonClientInferenceServerError                the server answered with an error
     ├── PyTritonClientAccessDeniedError               the endpoint wants a token
+    ├── PyTritonClientInputError                      as above: without a check here, the server would say so
     └── PyTritonClientProtocolError                   the answer is not what the protocol says
 """
 
@@ -25,6 +27,7 @@ __all__ = [
     "PyTritonClientConnectionError",
     "PyTritonClientError",
     "PyTritonClientInferenceServerError",
+    "PyTritonClientInputError",
     "PyTritonClientInvalidUrlError",
     "PyTritonClientModelDoesntSupportBatchingError",
     "PyTritonClientModelUnavailableError",
@@ -72,8 +75,8 @@ class PyTritonClientConnectionError(PyTritonClientTimeoutError):
         """Whether the server may have seen the request."""
 
 
-class PyTritonClientModelUnavailableError(PyTritonClientError):
-    """The server has no such model or version."""
+class PyTritonClientModelUnavailableError(PyTritonClientTimeoutError):
+    """The server has no such model or version; a timeout, for that is what it ended in with 0.7."""
 
 
 class PyTritonClientClosedError(PyTritonClientError):
@@ -91,6 +94,10 @@ class PyTritonClientInferenceServerError(PyTritonClientError):
         super().__init__(message)
         self.code = code
         """The server's own error code, where the answer tells it."""
+
+
+class PyTritonClientInputError(PyTritonClientValueError, PyTritonClientInferenceServerError):
+    """The model does not take such input; nothing was sent. With 0.7 it was the server that said so."""
 
 
 class PyTritonClientAccessDeniedError(PyTritonClientInferenceServerError):

@@ -20,9 +20,11 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from pytriton.client import DecoupledModelClient, ModelClient
+from pytriton.client import DecoupledModelClient, FuturesModelClient, ModelClient
 from pytriton.client.exceptions import (
+    PyTritonClientError,
     PyTritonClientInferenceServerError,
+    PyTritonClientInvalidUrlError,
     PyTritonClientModelUnavailableError,
     PyTritonClientTimeoutError,
     PyTritonClientValueError,
@@ -30,15 +32,17 @@ from pytriton.client.exceptions import (
 from pytriton.decorators import batch, pad_batch
 from pytriton.exceptions import (
     PyTritonBadParameterError,
+    PyTritonError,
     PyTritonInvalidOperationError,
     PyTritonModelLoadError,
     PyTritonRuntimeError,
 )
 from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
 from pytriton.model_config.common import ModelWarmup, WarmupInput
+from pytriton.model_config.parser import ModelConfigParser
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.telemetry import tracing
-from pytriton.triton import RemoteTriton, Triton, TritonSecurityConfig
+from pytriton.triton import RemoteTriton, Triton, TritonConfig, TritonSecurityConfig
 from tests.helpers.server import LOCAL, Model, Server, free_ports, local_config
 
 GUIDE: Final = (Path(__file__).parents[2] / "docs" / "migrating-from-pytriton.md").read_text(encoding="utf-8")
@@ -114,7 +118,7 @@ def test_links_lead_somewhere() -> None:
 
 def test_dependencies() -> None:
     required = importlib.metadata.requires("pytriton") or []
-    assert not [line for line in required if line.startswith(("tritonclient", "pyzmq", "sh"))]
+    assert not [line for line in required if line.startswith(("tritonclient", "pyzmq", "sh", "wrapt"))]
     for extra in ("cli", "telemetry"):
         assert [line for line in required if f'extra == "{extra}"' in line.replace("'", '"')]
 
@@ -294,16 +298,34 @@ def test_backend(serve: Serve) -> None:
     assert TritonModelConfig("m").backend == "pytriton"
 
 
-def test_names_of_other_programs(serve: Serve) -> None:
+def test_remotetriton(serve: Serve) -> None:
     server = serve(Model("m", echo, FLOATS, FLOATS), security_config=OPEN)
     with (
         RemoteTriton(f"http://localhost:{server.http_port}") as remote,
         pytest.raises(PyTritonInvalidOperationError) as caught,
     ):
         remote.bind("m", echo, FLOATS, FLOATS)
-    assert str(caught.value).replace(str(server.http_port), "8000") == error_in("Names of other programs")
+    assert str(caught.value).replace(str(server.http_port), "8000") == error_in("RemoteTriton")
     with ModelClient(url_of(server), "m") as client:
         assert client.infer_sample(np.ones(1, np.float32))["OUTPUT_1"].tolist() == [1]
+
+
+def test_other_exceptions() -> None:
+    said = dict(re.findall(r"^\| ([^|]*) \|[^|]*\| `(\w+)`", section("Other exceptions"), re.MULTILINE))
+    raised = {
+        "empty token": lambda: Triton(security_config=TritonSecurityConfig(access_token="")),
+        'from_dict({"http': lambda: TritonConfig.from_dict({"http_port": "x"}),
+        "from_dict({})": lambda: ModelConfigParser.from_dict({}),
+        "URL that is none": lambda: RemoteTriton("ftp://x").connect(),
+        "reserves": lambda: ModelClient("localhost", "m").infer_sample(X=[1], parameters={"priority": 1}),
+    }
+    for words, call in raised.items():
+        (name,) = [name for what, name in said.items() if words in what]
+        with pytest.raises((PyTritonError, PyTritonClientError)) as caught:
+            call()
+        assert type(caught.value).__name__ == name
+    with pytest.raises(PyTritonClientInvalidUrlError):
+        FuturesModelClient("ftp://x", "m")
 
 
 def test_tracing(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

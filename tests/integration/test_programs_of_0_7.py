@@ -243,6 +243,18 @@ def test_a_token_of_ones_own_and_none_at_all(serve: Serve) -> None:
     assert free.get("/v2/models/m/stats").status == 200
 
 
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_input_that_does_not_fit_is_caught_as_before(serve: Serve, protocol: str) -> None:
+    server = serve(Model("m", echo, FLOATS, FLOATS, ModelConfig(max_batch_size=2)))
+    url = f"{protocol}://{LOCAL}:{server.http_port if protocol == 'http' else server.grpc_port}"
+    with ModelClient(url, "m") as client:
+        for array in (np.zeros((3, 1), np.float32), np.zeros((1, 1), np.complex64), np.zeros(1, np.float32)):
+            with pytest.raises(PyTritonClientInferenceServerError):
+                client.infer_batch(array)
+        with pytest.raises(PyTritonClientInferenceServerError):
+            client.infer_batch(other=np.zeros((1, 1), np.float32))
+
+
 def stream(requests: list[Request]) -> Iterator[list[dict[str, Array]]]:
     yield [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
 

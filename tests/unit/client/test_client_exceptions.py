@@ -10,7 +10,9 @@ from pytriton.client.exceptions import (
     PyTritonClientConnectionError,
     PyTritonClientError,
     PyTritonClientInferenceServerError,
+    PyTritonClientInputError,
     PyTritonClientInvalidUrlError,
+    PyTritonClientModelUnavailableError,
     PyTritonClientTimeoutError,
     PyTritonClientValueError,
 )
@@ -39,6 +41,10 @@ def test_parents_of_earlier_versions() -> None:
     assert issubclass(PyTritonClientInvalidUrlError, PyTritonClientValueError)
     # A refused connection was a timeout in 0.7, and programs catch it as one.
     assert issubclass(PyTritonClientConnectionError, PyTritonClientTimeoutError)
+    # So was waiting for a model that is not there; and it was the server that refused input that does not fit.
+    assert issubclass(PyTritonClientModelUnavailableError, PyTritonClientTimeoutError)
+    assert issubclass(PyTritonClientInputError, PyTritonClientInferenceServerError)
+    assert issubclass(PyTritonClientInputError, PyTritonClientValueError)
     assert issubclass(NotSupportedTimeoutWarning, PyTritonWarning)
     assert issubclass(PyTritonWarning, UserWarning)
 
