@@ -20,9 +20,19 @@ from pytriton.server.ports import Endpoint
 from pytriton.server.repository import ATTACH_TIMEOUT_S, ModelRepository
 from pytriton.server.workspace import Workspace
 
-__all__ = ["LEAST_WAIT_S", "Flag", "Run", "interrupted_by_sigterm", "stop_workers", "until"]
+__all__ = [
+    "DRAIN_TIMEOUT_S",
+    "LEAST_WAIT_S",
+    "Flag",
+    "Run",
+    "interrupted_by_sigterm",
+    "stop_workers",
+    "until",
+]
 
 _STOP_WORKERS_TIMEOUT_S: Final = 2.0
+DRAIN_TIMEOUT_S: Final = 30.0
+"""How long requests in flight are waited for, unless the server has a limit of its own."""
 LEAST_WAIT_S: Final = 0.1
 """What takes no time at all is waited for even when there is none left."""
 
@@ -65,6 +75,8 @@ class Run(abc.ABC):
         self._workspace = workspace
         self.ended = Flag()
         """Set when the server or a model has ended, or is about to be stopped."""
+        self.drain_timeout_s = DRAIN_TIMEOUT_S
+        """How long requests in flight are waited for."""
         self.bindings: list[Binding] = []
         """The models that are served."""
         self.leaving: list[Binding] = []
@@ -95,6 +107,10 @@ class Run(abc.ABC):
 
         What has no answer within the limit fails, and the log says so. Nothing else waits for it.
         """
+
+    @abc.abstractmethod
+    def set_instances(self, binding: Binding) -> None:
+        """Let the server pass on as many batches side by side as a model has workers."""
 
     @abc.abstractmethod
     def stop(self) -> None:

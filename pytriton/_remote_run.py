@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Final
 
-from pytriton._lifecycle import LEAST_WAIT_S, Run, stop_workers
+from pytriton._lifecycle import DRAIN_TIMEOUT_S, LEAST_WAIT_S, Run, stop_workers
 from pytriton.binding import Binding
 from pytriton.constants import BACKEND_NAME, DEFAULT_TRITON_STARTUP_TIMEOUT_S
 from pytriton.exceptions import (
@@ -31,7 +31,7 @@ LOGGER = logging.getLogger("pytriton.triton")
 _ATTACH_TIMEOUT_S: Final = 10.0
 _ASK_TIMEOUT_S: Final = 10.0
 _LOAD_TIMEOUT_S: Final = 90.0
-_DRAIN_TIMEOUT_S: Final = 30.0
+_DRAIN_TIMEOUT_S: Final = DRAIN_TIMEOUT_S
 _FAIL_TIMEOUT_S: Final = 1.0
 _START_POLL_S: Final = 0.1
 _DRAIN_POLL_S: Final = 0.01
@@ -142,6 +142,11 @@ class RemoteRun(Run):
             self._release([binding])
         finally:
             self.leaving.remove(binding)
+
+    def set_instances(self, binding: Binding) -> None:
+        """Let the server pass on as many batches side by side as a model has workers."""
+        self.repository.update_config(binding.model)
+        self._load(binding.name)
 
     def stop(self) -> None:
         """Answer what is in flight, then take the models out of the server; it runs on."""

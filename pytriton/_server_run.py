@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from typing import Final
 
 from pytriton._drain import Drain
-from pytriton._lifecycle import LEAST_WAIT_S, Run, stop_workers, until
+from pytriton._lifecycle import DRAIN_TIMEOUT_S, LEAST_WAIT_S, Run, stop_workers, until
 from pytriton.binding import Binding
 from pytriton.constants import BOOTSTRAP_MODEL_NAME
 from pytriton.exceptions import PyTritonModelLoadError, PyTritonRuntimeError, PyTritonServerError
@@ -37,7 +37,7 @@ __all__ = ["ServerRun"]
 LOGGER = logging.getLogger("pytriton.triton")
 
 _WORKSPACE_VARIABLE: Final = "PYTRITON_WORKSPACE"
-_EXIT_TIMEOUT_S: Final = 30.0
+_EXIT_TIMEOUT_S: Final = DRAIN_TIMEOUT_S
 _REFUSED_CONFIG: Final = "failed to poll"
 _LOAD_TIMEOUT_S: Final = ATTACH_TIMEOUT_S + 90.0
 _UNDO_TIMEOUT_S: Final = 5.0
@@ -70,6 +70,7 @@ class ServerRun(Run):
         super().__init__(endpoints(config, os.environ), workspace)
         exit_timeout = config.exit_timeout_secs
         self._exit_timeout_s = _EXIT_TIMEOUT_S if exit_timeout is None else float(exit_timeout)
+        self.drain_timeout_s = self._exit_timeout_s
         self._has_work_of_its_own = has_models_of_its_own(config) or bool(config.trace_config)
         binary = locate_server(server)
 
@@ -174,6 +175,12 @@ class ServerRun(Run):
         finally:
             self.leaving.remove(binding)
             stop_workers([binding])
+
+    def set_instances(self, binding: Binding) -> None:
+        """Let the server pass on as many batches side by side as a model has workers."""
+        with self._server.steady() as process:
+            self.repository.update_config(binding.model)
+            process.control.load(binding.name, _LOAD_TIMEOUT_S)
 
     def stop(self) -> None:
         """Answer what is in flight, then end the server and the workers."""

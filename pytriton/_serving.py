@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TypeVar
 
-from pytriton._lifecycle import Run, interrupted_by_sigterm
+from pytriton._functions import InferFunction
+from pytriton._lifecycle import DRAIN_TIMEOUT_S, Run, interrupted_by_sigterm
 from pytriton.batching.triton_context import TritonContext, share_context
-from pytriton.binding import Binding, InferFunction, bind_model
+from pytriton.binding import Binding, bind_model
 from pytriton.constants import (
     MODEL_CONFIG_URL,
     MODEL_INFER_URL,
@@ -29,6 +30,7 @@ from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.server.lifecycle import DefaultTritonLifecyclePolicy, TritonLifecyclePolicy
 from pytriton.server.ports import Endpoint
 from pytriton.server.workspace import Workspace
+from pytriton.workers import WorkerProcesses, WorkerStatus
 
 __all__ = ["TritonBase", "stop_running"]
 
@@ -94,6 +96,7 @@ class TritonBase(abc.ABC):
         trace_config: list[str] | None = None,
         *,
         replace: bool = False,
+        workers: WorkerProcesses | None = None,
     ) -> None:
         """Serve a function as a model: at once if the server runs, else when it is started.
 
@@ -109,8 +112,10 @@ class TritonBase(abc.ABC):
             trace_config: Settings of tracing, instead of those in TritonConfig.
             replace: Whether to take the place of what is bound under this name and version. The old function
                 answers the requests that it has, the new one those that come; none is refused.
+            workers: Processes that run the function, or each make one of the class or factory that is given
+                as `infer_func`; without it functions run in threads of this process.
         """
-        binding = bind_model(model_name, infer_func, inputs, outputs, model_version, config, strict)
+        binding = bind_model(model_name, infer_func, inputs, outputs, model_version, config, strict, workers)
         share_context(self._context, binding.functions)
         binding.trace(self._trace_config if trace_config is None else trace_config)
         with self._lock:
@@ -135,6 +140,30 @@ class TritonBase(abc.ABC):
         if run is not None and old is not None:
             run.release(old)
 
+    def scale(self, model_name: str, count: int, model_version: int = 1) -> None:
+        """Serve a model by another number of worker processes; returns when they are ready, or have gone.
+
+        Those that go answer what they hold first, for as long as stop() would wait.
+
+        Args:
+            model_name: Its name; it was bound with `workers`.
+            count: Number of processes.
+            model_version: Its version.
+        """
+        binding, run = self._bound(model_name, model_version), self._run
+
+        def set_instances() -> None:
+            with self._lock:
+                if self._run is not None and self._connected and binding in self._run.bindings:
+                    self._run.set_instances(binding)
+
+        # Without the lock: stop() must not have to wait until a model is made.
+        binding.scale(count, set_instances, DRAIN_TIMEOUT_S if run is None else run.drain_timeout_s)
+
+    def workers(self, model_name: str, model_version: int = 1) -> list[WorkerStatus]:
+        """The worker processes of a model that is served."""
+        return self._bound(model_name, model_version).processes
+
     def unbind(self, model_name: str, model_version: int = 1) -> None:
         """Serve a model no longer: requests that it has are answered, for as long as stop() would wait.
 
@@ -143,20 +172,13 @@ class TritonBase(abc.ABC):
             model_version: Its version; others stay.
         """
         with self._lock:
-            key = model_name.lower(), int(model_version)
-            binding = self._bindings.get(key)
-            if binding is None or binding.name != model_name:
-                labels = ["{} version {}".format(*other.label) for other in self._bindings.values()]
-                raise PyTritonInvalidOperationError(
-                    f'Model "{model_name}" version {model_version} is not bound. '
-                    f"Bound are: {', '.join(labels) or 'none'}."
-                )
+            binding = self._bound(model_name, model_version)
             run = self._run if self._connected else None
             if run is not None:
                 run.unload(binding)
             else:
                 self._note_unbound(binding)
-            del self._bindings[key]
+            del self._bindings[binding.key]
             self._publish()
         if run is not None:
             run.release(binding)
@@ -260,6 +282,16 @@ class TritonBase(abc.ABC):
         self._context.model_configs.publish(
             (function, binding.model) for binding in self._bindings.values() for function in binding.functions
         )
+
+    def _bound(self, model_name: str, model_version: int) -> Binding:
+        binding = self._bindings.get((model_name.lower(), int(model_version)))
+        if binding is None or binding.name != model_name:
+            labels = ["{} version {}".format(*other.label) for other in self._bindings.values()]
+            raise PyTritonInvalidOperationError(
+                f'Model "{model_name}" version {model_version} is not bound. '
+                f"Bound are: {', '.join(labels) or 'none'}."
+            )
+        return binding
 
     def _keep(self, run: Run) -> None:
         """Take a server over; it is stopped when the interpreter ends, if it has not been before."""

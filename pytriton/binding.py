@@ -5,52 +5,51 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from pytriton._functions import InferFunction, ProcessFunction, ThreadFunctions, Workers
 from pytriton.exceptions import PyTritonInvalidOperationError, PyTritonValidationError
 from pytriton.model_config import ModelConfig, Tensor, rules
 from pytriton.model_config.generator import ModelConfigGenerator
 from pytriton.model_config.triton_model_config import TritonModelConfig
-from pytriton.telemetry.functions import function_tracing
-from pytriton.worker.pool import ThreadWorkers, WorkerSpec
+from pytriton.supervision.pool import ProcessWorkers
+from pytriton.worker.loop import WorkerSpec
+from pytriton.workers import WorkerProcesses, WorkerStatus, check_count
 
 __all__ = ["DECOUPLED_BATCHES_IN_FLIGHT", "Binding", "InferFunction", "bind_model"]
-
-InferFunction = Callable[..., Any]
 
 DECOUPLED_BATCHES_IN_FLIGHT: Final = 64
 """Streams of a worker side by side, unless the model says otherwise."""
 
 
 class Binding:
-    """A version of a model and its functions; each function is served by one worker."""
+    """A version of a model, its functions, and the workers that serve them while it is served."""
 
     def __init__(
         self,
         model: TritonModelConfig,
-        functions: Sequence[InferFunction],
+        functions: ThreadFunctions | ProcessFunction,
         *,
         strict: bool,
         config: ModelConfig | None = None,
     ) -> None:
         self.model = model
-        self._functions = list(functions)
+        self._functions = functions
         self._strict = strict
         config = config or ModelConfig()
         default = DECOUPLED_BATCHES_IN_FLIGHT if model.decoupled else 1
         self._batches_in_flight = config.batches_in_flight or default
         self._cancel_coroutines = config.cancel_coroutines
         self._warmups = copy.deepcopy(config.model_warmup or [])
-        self._workers: ThreadWorkers | None = None
+        self._workers: Workers | None = None
         self.socket_path: Path | None = None
         """Where the workers meet the server, once they were started."""
 
     def trace(self, trace_config: Sequence[str] | None) -> None:
         """Trace the functions, if this process has a tracer or the server's settings ask for one."""
-        tracing = function_tracing(trace_config)
-        if tracing is not None:
-            self._functions = [tracing.trace(function) for function in self._functions]
+        self._functions.trace(trace_config)
 
     @property
     def name(self) -> str:
@@ -70,7 +69,13 @@ class Binding:
     @property
     def worker_count(self) -> int:
         """Workers that the server waits for when it loads the model."""
-        return len(self._functions)
+        return self._functions.awaited
+
+    @property
+    def processes(self) -> list[WorkerStatus]:
+        """Its worker processes, if it has any."""
+        workers = self._workers
+        return workers.status() if isinstance(workers, ProcessWorkers) else []
 
     @property
     def failure(self) -> BaseException | None:
@@ -79,8 +84,12 @@ class Binding:
 
     @property
     def functions(self) -> list[InferFunction]:
-        """The functions, one for each worker."""
-        return list(self._functions)
+        """The functions that run in this process, one for each worker."""
+        return self._functions.functions if isinstance(self._functions, ThreadFunctions) else []
+
+    def local_functions(self) -> list[InferFunction]:
+        """Functions that can be called here: those of workers in other processes are made anew."""
+        return self.functions or self._functions.in_this_process()
 
     def worker_spec(self, socket_path: Path | str) -> WorkerSpec:
         """What a worker is told of the model, and where it meets the server."""
@@ -110,9 +119,38 @@ class Binding:
     def start_workers(self, socket_path: Path, on_failure: Callable[[BaseException], object]) -> None:
         """Start the workers, and wait until they are warm; they attach once the server listens."""
         self.socket_path = socket_path
-        self._workers = ThreadWorkers(self.worker_spec(socket_path), self._functions, on_failure)
+        self._workers = self._functions.make_workers(self.worker_spec(socket_path), on_failure)
         self._workers.start()
         self._workers.wait_warm()
+
+    def scale(self, count: int, set_instances: Callable[[], object], timeout_s: float) -> None:
+        """Serve the model by another number of processes.
+
+        Args:
+            count: How many.
+            set_instances: Called when the server has to pass on more batches side by side than before.
+            timeout_s: How long those that leave may take to answer what they hold.
+        """
+        check_count("The number of worker processes", count)
+        functions, workers = self._functions, self._workers
+        if not isinstance(functions, ProcessFunction):
+            raise PyTritonInvalidOperationError(
+                f'model "{self.name}" is served by threads, one for each function. To change their number '
+                "bind it anew with replace=True, or bind it with workers=WorkerProcesses(...)."
+            )
+        with functions.scaling:
+            more = count - functions.count
+            if isinstance(workers, ProcessWorkers) and more > 0:
+                workers.add(more)
+            functions.count = count
+            # Fewer workers need no fewer instances: the surplus waits for a worker, and to take one away the
+            # server would wait until its batch is done.
+            if count > max(number or 1 for number in self.model.instance_group.values()):
+                groups = dict.fromkeys(self.model.instance_group, count)
+                self.model = replace(self.model, instance_group=groups)
+                set_instances()
+            if isinstance(workers, ProcessWorkers) and more < 0:
+                workers.remove(-more, timeout_s)
 
     def stop_workers(self, timeout_s: float) -> None:
         """Stop the workers; one that is stuck in its function is left behind."""
@@ -129,10 +167,15 @@ def bind_model(
     model_version: int,
     config: ModelConfig | None,
     strict: bool,
+    workers: WorkerProcesses | None = None,
 ) -> Binding:
     """Check what bind was given."""
     rules.check_model_name(model_name)
-    functions = _functions(infer_func, model_name)
+    functions: ThreadFunctions | ProcessFunction
+    if workers is None:
+        functions = ThreadFunctions(model_name, infer_func)
+    else:
+        functions = ProcessFunction(model_name, infer_func, workers)
     rules.check_tensors(model_name, "input", inputs)
     rules.check_tensors(model_name, "output", outputs)
     if config is not None and not isinstance(config, ModelConfig):
@@ -144,7 +187,7 @@ def bind_model(
         outputs,
         config,
         model_version=model_version,
-        instances=len(functions),
+        instances=functions.count,
     )
     return Binding(model, functions, strict=strict, config=config)
 
@@ -153,22 +196,3 @@ def _shared_config(model: TritonModelConfig) -> dict[str, Any]:
     config = ModelConfigGenerator(model).get_config()
     config.pop("instance_group", None)  # as many as any version needs
     return config
-
-
-def _functions(infer_func: Any, model_name: str) -> list[InferFunction]:
-    if callable(infer_func):
-        return [infer_func]
-    if not isinstance(infer_func, Sequence) or isinstance(infer_func, (str, bytes)):
-        raise PyTritonValidationError(
-            f'model "{model_name}": infer_func must be a function or a sequence of them, got {infer_func!r}.'
-        )
-    if not infer_func:
-        raise PyTritonValidationError(
-            f'model "{model_name}": infer_func is empty; give at least one function.'
-        )
-    for position, function in enumerate(infer_func):
-        if not callable(function):
-            raise PyTritonValidationError(
-                f'model "{model_name}": infer_func[{position}] must be a function, got {function!r}.'
-            )
-    return list(infer_func)

@@ -34,9 +34,9 @@ void FakeWorker::Connect(const std::string& path) const {
   }
 }
 
-FakeWorker FakeWorker::Attached(const std::string& path, uint32_t capacity) {
+FakeWorker FakeWorker::Attached(const std::string& path, uint32_t capacity, uint64_t token) {
   FakeWorker worker(path);
-  worker.Send(GoodHello(capacity));
+  worker.Send(GoodHello(capacity, token));
   worker.TakeWelcome();
   return worker;
 }
@@ -65,8 +65,8 @@ FakeWorker::~FakeWorker() {
   }
 }
 
-Hello FakeWorker::GoodHello(uint32_t capacity) {
-  return {kMagic, kProtocolVersion, capacity, LayoutHash(), 0};
+Hello FakeWorker::GoodHello(uint32_t capacity, uint64_t token) {
+  return {kMagic, kProtocolVersion, capacity, LayoutHash(), token};
 }
 
 void FakeWorker::TakeWelcome() {

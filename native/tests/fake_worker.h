@@ -23,14 +23,14 @@ class FakeWorker {
   FakeWorker();
   void Connect(const std::string& path) const;
   // Connects, greets and takes the welcome.
-  static FakeWorker Attached(const std::string& path, uint32_t capacity = 1);
+  static FakeWorker Attached(const std::string& path, uint32_t capacity = 1, uint64_t token = 0);
   // The same with a session that is only about to listen.
   static FakeWorker AttachedSoon(const std::string& path);
   ~FakeWorker();
   FakeWorker(FakeWorker&& other) noexcept;
   FakeWorker& operator=(FakeWorker&&) = delete;
 
-  static Hello GoodHello(uint32_t capacity = 1);
+  static Hello GoodHello(uint32_t capacity = 1, uint64_t token = 0);
 
   bool Send(std::span<const std::byte> packet) const { return socket_.Send(packet); }
   bool Send(const Message& message) const { return Send(BytesOf(message)); }

@@ -65,6 +65,7 @@ class Poster final : public LinkOwner {
   }
   void Detached(Link&, const std::string&) override {}
   void Rejected(const std::string&) override {}
+  void Leaving(uint64_t) override {}
   void Released(Link& link) override { --link.in_flight; }
 
   std::shared_ptr<Link> self;

@@ -321,4 +321,59 @@ TEST_CASE("memory that lies idle goes back to the system, whenever it was used l
   }
 }
 
+TEST_CASE("a worker that leaves answers what it holds, is given nothing more, and then its connection ends") {
+  TestSession session;
+  const FakeWorker stays = FakeWorker::Attached(session.path());
+  const FakeWorker leaves = FakeWorker::Attached(session.path(), 2, 77);
+  session->WaitForWorkers(2, kLong);
+  const auto leave = [&] {
+    FakeWorker messenger(session.path());
+    messenger.Send(FakeWorker::GoodHello(0, 77));
+    CHECK(messenger.SeesEnd());
+  };
+
+  SUBCASE("at once if it holds nothing") {
+    leave();
+    CHECK(leaves.SeesEnd());
+  }
+  SUBCASE("in the middle of batches") {
+    const auto first = session.Post();
+    const Message at_first = stays.Receive(Kind::kExecute);
+    const auto second = session.Post();
+    const Message at_second = leaves.Receive(Kind::kExecute);
+    leave();
+    stays.Answer(at_first, OneNumber());
+    REQUIRE(first->Await("end"));
+    // Though the other one had room for another.
+    const auto third = session.Post();
+    stays.Answer(stays.Receive(Kind::kExecute), OneNumber());
+    REQUIRE(third->Await("end"));
+
+    leaves.Send(Kind::kReserve, at_second.slot, 1000);
+    leaves.Receive(Kind::kReserved);
+    leaves.Answer(at_second, OneNumber());
+    REQUIRE(second->Await("end"));
+    CHECK(second->all() == Events{"result", "end"});
+    CHECK(leaves.SeesEnd());
+  }
+  const auto last = session.Post();
+  stays.Answer(stays.Receive(Kind::kExecute), OneNumber());
+  CHECK(last->Await("end"));
+  CHECK(session.log.all().empty());
+}
+
+TEST_CASE("nobody leaves for a token that no worker has") {
+  TestSession session;
+  const FakeWorker worker = FakeWorker::Attached(session.path());
+  session->WaitForWorkers(1, kLong);
+  for (const uint64_t token : {uint64_t{5}, ~uint64_t{0}}) {
+    FakeWorker messenger(session.path());
+    messenger.Send(FakeWorker::GoodHello(0, token));
+    CHECK(messenger.SeesEnd());
+  }
+  const auto batch = session.Post();
+  CHECK(worker.Answer(worker.Receive(Kind::kExecute), OneNumber()));
+  CHECK(batch->Await("end"));
+}
+
 }  // namespace pytriton

@@ -87,6 +87,12 @@ class ModelRepository:
         self._write_config(directory, config)
         self._versions[model.model_name] = versions
 
+    def update_config(self, model: TritonModelConfig) -> None:
+        """Write the configuration of a version of a model anew; its own files stay as they are."""
+        versions = {**self._versions.get(model.model_name, {}), int(model.model_version): model}
+        self._write_config(self._directory(model.model_name), _config(model, versions))
+        self._versions[model.model_name] = versions
+
     def remove(self, model: TritonModelConfig) -> None:
         """Remove a version of a model, and the model with its last version."""
         directory = self._directory(model.model_name)

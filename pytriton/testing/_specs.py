@@ -19,7 +19,7 @@ __all__ = ["specs_of"]
 def specs_of(app: Router | TritonBase) -> Iterator[tuple[WorkerSpec, Sequence[Callable[..., Any]]]]:
     """Every model and its functions, one for each worker."""
     for binding in _bindings(app):
-        yield binding.worker_spec(""), binding.functions
+        yield binding.worker_spec(""), binding.local_functions()
 
 
 def _bindings(app: Router | TritonBase) -> Sequence[Binding]:

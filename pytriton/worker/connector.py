@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import secrets
 import socket
 import threading
 import weakref
@@ -22,6 +23,7 @@ __all__ = ["Connector", "WorkerRejected"]
 _REASON_SIZE: Final = 4096
 _FIRST_DELAY_S: Final = 0.001
 _LAST_DELAY_S: Final = 0.05
+_LEAVE_TIMEOUT_S: Final = 5.0
 
 
 class WorkerRejected(PyTritonRuntimeError):
@@ -43,6 +45,8 @@ class Connector:
         self._path = path
         self._capacity = capacity
         self._stopped = threading.Event()
+        self._leaving = False
+        self._token = 0
         self._socket: _Socket | None = None
         self._channel: weakref.ref[Channel] | None = None
 
@@ -52,8 +56,8 @@ class Connector:
         return self._stopped.is_set()
 
     def check(self) -> None:
-        """Raise if `shutdown` was called."""
-        if self._stopped.is_set():
+        """Raise if `shutdown` or `leave` was called."""
+        if self._leaving or self._stopped.is_set():
             raise ChannelClosed
 
     def open(self) -> Channel:
@@ -69,7 +73,7 @@ class Connector:
 
     def pause(self, seconds: float = _LAST_DELAY_S) -> None:
         """Wait before the next attempt."""
-        if self._stopped.wait(seconds):
+        if self._stopped.wait(seconds) or self._leaving:
             raise ChannelClosed
 
     def shutdown(self) -> None:
@@ -79,18 +83,42 @@ class Connector:
         if connection is not None:
             shut(connection)
 
-    def _attach(self) -> Channel:
-        self.check()
+    def leave(self) -> None:
+        """Ask the server for no batch any more, from any thread; it ends the channel when it has all answers.
+
+        A connection of its own says so: what has the channel may be busy, or listened to by nobody.
+        """
+        self._leaving = True
+        try:
+            connection = self._connect()
+            with contextlib.closing(connection):
+                connection.settimeout(_LEAVE_TIMEOUT_S)
+                connection.send(self._hello(0), socket.MSG_NOSIGNAL)
+                if connection.recv(MESSAGE.size):
+                    self.shutdown()  # a server that does not know how
+        except OSError:  # nobody listens
+            self.shutdown()
+
+    def _connect(self) -> _Socket:
         connection = _Socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Connecting to a local socket waits for nothing but room in the backlog.
         connection.setblocking(False)
         connection.connect(self._path)
         connection.setblocking(True)
+        return connection
+
+    def _hello(self, capacity: int) -> bytes:
+        version, digest = layout.PROTOCOL_VERSION, layout.layout_hash()
+        return HELLO.pack(layout.MAGIC, version, capacity, digest, self._token)
+
+    def _attach(self) -> Channel:
+        self.check()
+        connection = self._connect()
         self._socket = connection
         _connectors().add(self)
         self.check()  # shutdown() may not have found the socket
-        hello = HELLO.pack(layout.MAGIC, layout.PROTOCOL_VERSION, self._capacity, layout.layout_hash(), 0)
-        connection.send(hello, socket.MSG_NOSIGNAL)
+        self._token = secrets.randbits(63) | 1
+        connection.send(self._hello(self._capacity), socket.MSG_NOSIGNAL)
         channel = Channel(connection, _welcome(connection))
         self._channel = weakref.ref(channel)
         return channel

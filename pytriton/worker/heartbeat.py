@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import asyncio
 
+    from pytriton.worker.activity import Activity
+
 __all__ = ["Heartbeat"]
 
 LOGGER = logging.getLogger(__name__)
@@ -21,15 +23,20 @@ _SILENCE_S: Final = 60.0
 class Heartbeat:
     """Expects an event loop to turn, while it runs, every so often."""
 
-    def __init__(self, model_name: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, model_name: str, loop: asyncio.AbstractEventLoop, activity: Activity | None = None
+    ) -> None:
         self._model = model_name
         self._loop = loop
+        self._activity = activity
         self._due = 0.0
         self._silent_until = 0.0
         self._handle: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Expect the next turn: the loop is about to run."""
+        if self._activity is not None:
+            self._activity.begin()
         self._due = self._loop.time() + _PERIOD_S
         self._handle = self._loop.call_at(self._due, self._beat)
 

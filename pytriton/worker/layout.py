@@ -123,7 +123,7 @@ HELLO: Final = Structure(
     Field("version", "I"),
     Field("capacity", "I"),
     Field("layout_hash", "Q"),
-    Field("reserved", "Q"),
+    Field("token", "Q"),
 )
 MESSAGE: Final = Structure(
     "Message",

@@ -19,6 +19,7 @@ from pytriton.exceptions import PyTritonUnrecoverableError
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.model_config.warmup import ModelWarmup
 from pytriton.request import Array, RequestRecords
+from pytriton.worker.activity import Activity
 from pytriton.worker.arena import Arena
 from pytriton.worker.callables import Caller
 from pytriton.worker.channel import Block, Channel, ChannelClosed, Execute, ProtocolError
@@ -69,8 +70,10 @@ class Worker:
         function: Callable[..., Any],
         index: int,
         on_failure: Callable[[BaseException], object],
+        activity: Activity | None = None,
     ) -> None:
         self._spec = spec
+        self._activity = activity
         self._model = spec.model
         self._warmups = spec.warmups
         self._function = function
@@ -85,7 +88,7 @@ class Worker:
         self.warm: Future[None] = Future()
         """Done when the function has been warmed up, or has failed to be."""
         self.thread = threading.Thread(
-            target=self._run, name=f"pytriton-{spec.model.model_name}-{index}", daemon=True
+            target=self.run, name=f"pytriton-{spec.model.model_name}-{index}", daemon=True
         )
 
     @property
@@ -98,7 +101,12 @@ class Worker:
         """Let the thread end as soon as the function returns."""
         self._connector.shutdown()
 
-    def _run(self) -> None:
+    def leave(self) -> None:
+        """Take no batch any more, and let the thread end when those that it has are answered."""
+        self._connector.leave()
+
+    def run(self) -> None:
+        """Serve until shutdown() or leave(); for a worker that is to have the calling thread."""
         serve_model(self._model, self._function)
         caller = Caller(self._function)
         try:
@@ -159,6 +167,7 @@ class Worker:
             self._writer,
             decoupled=self._model.decoupled,
             cancel_coroutines=self._spec.cancel_coroutines,
+            activity=self._activity,
         )
 
     def _end_forked_child(self) -> None:
@@ -172,12 +181,16 @@ class Worker:
 
     def _execute(self, channel: Channel, work: Execute, caller: Caller) -> None:
         self._work = work
+        if self._activity is not None:
+            self._activity.begin()
         slot, offset, length = work
         exporter = channel.segment.export(offset, length)
         # Counted twice in the same way, since interpreters differ in what they count for one reference.
         alone = getrefcount(exporter)
         answer = self._answer(channel, work, exporter, caller)
         kept = None if getrefcount(exporter) == alone else exporter
+        if self._activity is not None:
+            self._activity.end()
         channel.send_result(slot, answer.table, answer.begin_ns, answer.end_ns, kept)
         if answer.last_error is not None:
             raise answer.last_error

@@ -14,6 +14,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from pytriton.exceptions import ErrorCode, PyTritonUnrecoverableError
+from pytriton.worker.activity import Activity
 from pytriton.worker.callables import Caller, only, only_async
 from pytriton.worker.channel import Block, Cancelled, Channel, ChannelClosed, Execute, ProtocolError
 from pytriton.worker.failures import clear_frames, code_and_text, describe
@@ -46,6 +47,7 @@ class StreamServer:
         *,
         decoupled: bool,
         cancel_coroutines: bool,
+        activity: Activity | None = None,
     ) -> None:
         self._channel = channel
         self._caller = caller
@@ -53,6 +55,7 @@ class StreamServer:
         self._writer = writer
         self._decoupled = decoupled
         self._cancel_coroutines = cancel_coroutines
+        self._activity = activity
         self._streams: dict[int, Stream] = {}
         self._turns: list[Stream] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,8 +69,10 @@ class StreamServer:
         """Serve until the connection ends, or the function asks for the end."""
         try:
             while True:
+                self._note_turn(busy=False)
                 self._receive()
                 for stream in self._turns[:]:
+                    self._note_turn(busy=True)
                     self._take_turn(stream)
                 if self._tasks:
                     self._run_tasks()
@@ -87,7 +92,15 @@ class StreamServer:
             else:
                 self._begin(event)
 
+    def _note_turn(self, *, busy: bool) -> None:
+        if self._activity is not None:
+            if busy:
+                self._activity.begin()
+            else:
+                self._activity.end()
+
     def _begin(self, work: Execute) -> None:
+        self._note_turn(busy=True)
         self.served += 1
         stream = Stream(self._channel, work, self._reader, decoupled=self._decoupled)
         self._streams[stream.slot] = stream
@@ -232,7 +245,7 @@ class StreamServer:
         if self._turns:
             loop.call_soon(loop.stop)
         if self._heartbeat is None:
-            self._heartbeat = Heartbeat(self._writer.model_name, loop)
+            self._heartbeat = Heartbeat(self._writer.model_name, loop, self._activity)
         self._heartbeat.start()
         loop.run_forever()
         self._heartbeat.stop()

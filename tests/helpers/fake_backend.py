@@ -98,7 +98,8 @@ class FakeBackend:
         connection = self.accept()
         hello = layout.HELLO.unpack(connection.recv(layout.HELLO.size))
         assert hello[:2] == (layout.MAGIC, layout.PROTOCOL_VERSION)
-        assert hello[3:] == (layout.layout_hash(), 0)
+        assert hello[3] == layout.layout_hash()
+        assert hello[4] != 0
         link = Link(connection, self._size, self._refuse_above)
         self.links.append(link)
         return link

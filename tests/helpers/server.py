@@ -20,6 +20,7 @@ import tritonclient.http
 from pytriton.exceptions import PyTritonServerError
 from pytriton.model_config import ModelConfig, Tensor
 from pytriton.triton import Triton, TritonBase, TritonConfig, TritonSecurityConfig
+from pytriton.workers import WorkerProcesses
 
 __all__ = [
     "LOCAL",
@@ -53,6 +54,7 @@ class Model:
     config: ModelConfig | None = None
     version: int = 1
     strict: bool = False
+    workers: WorkerProcesses | None = None
 
     def bind_to(self, triton: TritonBase, *, replace: bool = False) -> None:
         """Bind it."""
@@ -65,6 +67,7 @@ class Model:
             self.config,
             self.strict,
             replace=replace,
+            workers=self.workers,
         )
 
 

@@ -14,7 +14,7 @@ import pytest
 from pytriton.worker import layout
 from pytriton.worker.channel import Block, Channel, ChannelClosed, ProtocolError
 from pytriton.worker.connector import Connector, WorkerRejected
-from tests.helpers.fake_backend import FakeBackend
+from tests.helpers.fake_backend import FakeBackend, Link
 
 
 class Opening:
@@ -52,8 +52,9 @@ def backend(path: Path) -> Iterator[FakeBackend]:
 def test_hello_and_welcome(backend: FakeBackend, path: Path) -> None:
     opening = Opening(path, capacity=3)
     connection = backend.accept()
-    hello = layout.HELLO.unpack(connection.recv(100))
-    assert hello == (layout.MAGIC, layout.PROTOCOL_VERSION, 3, layout.layout_hash(), 0)
+    *hello, token = layout.HELLO.unpack(connection.recv(100))
+    assert hello == [layout.MAGIC, layout.PROTOCOL_VERSION, 3, layout.layout_hash()]
+    assert token != 0
     opening.connector.shutdown()
     connection.close()
     with pytest.raises(ChannelClosed):
@@ -65,6 +66,42 @@ def test_hello_and_welcome(backend: FakeBackend, path: Path) -> None:
     channel.segment.memory[100:103] = b"abc"
     assert link.memory[100:103] == b"abc"
     channel.close()
+
+
+def test_leaves_when_the_server_has_all_answers(backend: FakeBackend, path: Path) -> None:
+    opening = Opening(path)
+    worker = backend.accept()
+    *_, token = layout.HELLO.unpack(worker.recv(100))
+    link = Link(worker, 4096, None)
+    channel = opening.result()
+    leaving = threading.Thread(target=opening.connector.leave)
+    leaving.start()
+    messenger = backend.accept()
+    hello = layout.HELLO.unpack(messenger.recv(100))
+    assert hello == (layout.MAGIC, layout.PROTOCOL_VERSION, 0, layout.layout_hash(), token)
+    messenger.close()
+    leaving.join(20)
+    # The channel goes on until the server ends it; there is no other after it.
+    assert channel.next_event(wait=False) is None
+    link.close()
+    with pytest.raises(ChannelClosed):
+        channel.receive()
+    with pytest.raises(ChannelClosed):
+        opening.connector.open()
+
+
+def test_leaves_at_once_where_nobody_listens_or_knows_how(backend: FakeBackend, path: Path) -> None:
+    connector = Connector(str(path.with_name("nobody")))
+    connector.leave()
+    assert connector.stopped
+    connector = Connector(str(path))
+    leaving = threading.Thread(target=connector.leave)
+    leaving.start()
+    messenger = backend.accept()
+    messenger.send(layout.MESSAGE.pack(layout.REJECT, 0, 0, 0, 0, 0, 0) + b"a worker takes 1 to 128 batches")
+    leaving.join(20)
+    assert connector.stopped
+    messenger.close()
 
 
 def test_waits_until_somebody_listens(path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytriton import _server_run, _serving, binding
+from pytriton import _functions, _server_run, _serving
 from pytriton.exceptions import (
     PyTritonInvalidOperationError,
     PyTritonModelLoadError,
@@ -197,7 +197,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
         _server_run, "locate_server", lambda server: ServerBinary(Path(server or "/bundled/tritonserver"))
     )
     monkeypatch.setattr(command, "locate_backends", lambda: Path("/backends"))
-    monkeypatch.setattr(binding, "ThreadWorkers", FakeWorkers)
+    monkeypatch.setattr(_functions, "ThreadWorkers", FakeWorkers)
     yield made
     _serving.stop_running()
 

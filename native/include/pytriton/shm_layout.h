@@ -45,13 +45,14 @@ inline constexpr uint32_t kResponseLast = 2;  // ResponseRecord: and none any mo
 
 enum class ParameterType : uint32_t { kString = 0, kInt = 1, kBool = 2, kDouble = 3 };
 
-// First packet of a worker.
+// First packet of a worker. With a capacity of 0 the only one of a connection, which tells that the worker
+// with the same token leaves: it is given no more batches, and its own connection ends after its last one.
 struct Hello {
   uint64_t magic;
   uint32_t version;
   uint32_t capacity;  // batches it takes at a time
   uint64_t layout_hash;
-  uint64_t reserved;
+  uint64_t token;  // of the worker's choice; 0: none
 };
 
 // Every later packet, both ways.
@@ -148,7 +149,7 @@ inline constexpr Field kLayout[] = {
     PYTRITON_FIELD(Hello, version),
     PYTRITON_FIELD(Hello, capacity),
     PYTRITON_FIELD(Hello, layout_hash),
-    PYTRITON_FIELD(Hello, reserved),
+    PYTRITON_FIELD(Hello, token),
     PYTRITON_FIELD(Message, kind),
     PYTRITON_FIELD(Message, flags),
     PYTRITON_FIELD(Message, slot),

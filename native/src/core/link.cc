@@ -65,7 +65,13 @@ bool Link::Greet() {
     if (socket_.Receive(packet, size) != Socket::Received::kPacket) {
       throw ProtocolError("a connection that sent no greeting");
     }
-    capacity_ = DecodeHello({packet.data(), size > packet.size() ? 0 : size}).capacity;
+    const Hello hello = DecodeHello({packet.data(), size > packet.size() ? 0 : size});
+    if (hello.capacity == 0) {
+      owner_.Leaving(hello.token);
+      return false;
+    }
+    capacity_ = hello.capacity;
+    token_ = hello.token;
   } catch (const ProtocolError& error) {
     const Message reject = MakeMessage(Kind::kReject);
     const std::string reason = error.what();

@@ -42,6 +42,8 @@ class LinkOwner {
   virtual void Attached(Link& link) = 0;
   virtual void Detached(Link& link, const std::string& why) = 0;
   virtual void Rejected(const std::string& why) = 0;
+  // A worker wants no more batches; it has greeted with this token.
+  virtual void Leaving(uint64_t token) = 0;
   virtual void Released(Link& link) = 0;
   virtual Meter& meter() { return Meter::None(); }
 };
@@ -97,8 +99,10 @@ class Link {
   bool closed() const;
   uint32_t capacity() const { return capacity_; }
   uint64_t memory_limit() const { return segment_.size(); }
+  uint64_t token() const { return token_; }
 
   uint32_t in_flight = 0;  // guarded by the owner
+  bool leaving = false;    // guarded by the owner
 
  private:
   struct Slot {
@@ -133,6 +137,7 @@ class Link {
   Segment segment_;
   const std::chrono::milliseconds idle_;
   uint32_t capacity_ = 0;
+  uint64_t token_ = 0;
 
   std::mutex reading_;     // held by whoever receives; taken before mutex_
   std::string end_;        // why nothing more is received; guarded by reading_

@@ -37,7 +37,8 @@ Hello DecodeHello(std::span<const std::byte> packet) {
                         std::to_string(kProtocolVersion) + ", layout " + std::to_string(LayoutHash()) +
                         ": use the same pytriton on both sides");
   }
-  if (hello.capacity == 0 || hello.capacity > kMaxCapacity) {
+  const bool leaves = hello.capacity == 0 && hello.token != 0;
+  if (!leaves && (hello.capacity == 0 || hello.capacity > kMaxCapacity)) {
     throw ProtocolError("a worker takes 1 to " + std::to_string(kMaxCapacity) + " batches at a time, not " +
                         std::to_string(hello.capacity));
   }

@@ -124,10 +124,23 @@ void Session::Detached(Link& link, const std::string& why) {
   }
   changed_.notify_all();
   CountWorker(link, -1);
-  if (!stopping_) {
+  if (!stopping_ && !link.leaving) {
     ++lost_;
     options_.log("a worker " + why + "; " + std::to_string(attached_) + " left");
   }
+}
+
+void Session::Leaving(uint64_t token) {
+  const std::unique_lock lock(mutex_);
+  for (const auto& connection : connections_) {
+    if (connection->attached && connection->link->token() == token) {
+      connection->link->leaving = true;
+      if (connection->link->in_flight == 0) {
+        connection->link->Close();
+      }
+    }
+  }
+  changed_.notify_all();
 }
 
 void Session::Released(Link& link) {
@@ -135,6 +148,9 @@ void Session::Released(Link& link) {
   meter().CountInFlight(-1);
   if (--link.in_flight == 0) {
     meter().CountBusy(-1);
+    if (link.leaving) {
+      link.Close();
+    }
   }
   changed_.notify_all();
 }
@@ -162,10 +178,15 @@ void Session::GiveUpWaiting() {
   changed_.notify_all();
 }
 
+// Whether a worker is one for batches that are to come.
+bool Session::Takes(const Connection& connection) {
+  return connection.attached && !connection.link->leaving;
+}
+
 Permit Session::TakeFree() {
   Connection* best = nullptr;
   for (const auto& connection : connections_) {
-    if (connection->attached && connection->link->in_flight < connection->link->capacity() &&
+    if (Takes(*connection) && connection->link->in_flight < connection->link->capacity() &&
         (best == nullptr || connection->link->in_flight < best->link->in_flight)) {
       best = connection.get();
     }
@@ -207,7 +228,7 @@ Permit Session::Acquire(Claim& claim) {
 uint32_t Session::FreePlaces() const {
   uint32_t places = 0;
   for (const auto& connection : connections_) {
-    if (connection->attached) {
+    if (Takes(*connection)) {
       places += connection->link->capacity() - connection->link->in_flight;
     }
   }

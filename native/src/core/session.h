@@ -73,6 +73,7 @@ class Session final : public LinkOwner {
   void Attached(Link& link) override;
   void Detached(Link& link, const std::string& why) override;
   void Rejected(const std::string& why) override { options_.log("refused a worker: " + why); }
+  void Leaving(uint64_t token) override;
   void Released(Link& link) override;
   Meter& meter() override { return *options_.meter; }
 
@@ -91,6 +92,7 @@ class Session final : public LinkOwner {
   void JoinFinished();
   void CountWorker(const Link& link, int change);
   Connection* Find(const Link& link);
+  static bool Takes(const Connection& connection);
   Permit TakeFree();
   uint32_t FreePlaces() const;
   uint32_t InFlight() const;

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One worker process, from outside: start it, hear from it, end it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import weakref
+from collections.abc import Mapping
+from typing import Final
+
+from pytriton.exceptions import PyTritonRuntimeError
+from pytriton.worker.activity import Activity
+from pytriton.worker.line import Line
+from pytriton.worker.remote_log import levels
+
+__all__ = ["WorkerProcess", "memory_file"]
+
+# The first packet tells where modules lie, this one among them. Nothing may be imported from the present
+# directory before that: a file there may have the name of a module of the standard library.
+_START: Final = (
+    "import sys; sys.path[:] = [p for p in sys.path if p]; import json, socket; "
+    "c = socket.socket(fileno=int(sys.argv[1])); s = json.loads(c.recv(1 << 20)); sys.path[:] = s['path']; "
+    "from pytriton.worker.child import main; main(c, s)"
+)
+_REAP_TIMEOUT_S: Final = 10.0
+
+_open_lines: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
+
+
+class WorkerProcess:
+    """A process and what binds it to this one: it dies with the lifeline, and with the process group."""
+
+    def __init__(
+        self,
+        label: str,
+        index: int,
+        payload: int,
+        spec: int,
+        *,
+        environment: Mapping[str, str],
+        beats: bool,
+    ) -> None:
+        """Start a process.
+
+        Args:
+            label: What the process list shows of it.
+            index: Its number.
+            payload: Descriptor of a file with the function.
+            spec: Descriptor of a file with the model.
+            environment: Variables besides those of this process.
+            beats: Whether it gives a sign of life now and then.
+        """
+        if not sys.executable:
+            raise PyTritonRuntimeError(
+                "Worker processes need a Python interpreter to run, but sys.executable is empty: "
+                "set it to the interpreter that has pytriton."
+            )
+        page = Activity.create()
+        lifeline, self._lifeline = os.pipe()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        inherited = [theirs.fileno(), lifeline, page, payload, spec]
+        setup = {
+            "path": [os.path.abspath(path) for path in map(str, sys.path)],
+            "argv": sys.argv,
+            "levels": levels(),
+            "index": index,
+            "beats": beats,
+            **{"lifeline": lifeline, "activity": page, "payload": payload, "spec": spec},
+        }
+        try:
+            self.activity = Activity(page)
+            ours.send(json.dumps(setup).encode())
+            self._process = subprocess.Popen(
+                [sys.executable, *_interpreter_options(), "-c", _START, str(theirs.fileno()), label],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **environment},
+                pass_fds=inherited,
+                # Ctrl-C goes to a whole process group, but requests are to end first.
+                start_new_session=True,
+            )
+            self.pidfd = os.pidfd_open(self._process.pid)
+        except BaseException as error:
+            ours.close()
+            os.close(self._lifeline)
+            if isinstance(error, OSError):
+                raise PyTritonRuntimeError(
+                    f"A worker process cannot be run with {sys.executable}: {error}."
+                ) from error
+            raise
+        finally:
+            theirs.close()
+            os.close(lifeline)
+            os.close(page)
+        ours.setblocking(False)
+        self.line = Line(ours)
+        self._open = True
+        _open_lines.add(self)
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """Kill it, and what it has started."""
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def reap(self) -> str:
+        """What became of the process, which has ended; lets go of all that belongs to it."""
+        # Until somebody waits for it, its number is that of its group and of nothing else.
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        status = self._process.wait(_REAP_TIMEOUT_S)
+        self.close()
+        if status >= 0:
+            return f"ended with exit code {status}"
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:
+            name = f"signal {-status}"
+        hint = " (by somebody, or by the kernel for want of memory)" if name == "SIGKILL" else ""
+        return f"was killed by {name}{hint}"
+
+    def close(self) -> None:
+        """Let go of the process; if it still runs, that is its end."""
+        if not self._open:
+            return
+        self._open = False
+        self.line.close()
+        os.close(self._lifeline)
+        os.close(self.pidfd)
+        self.activity.close()
+
+    def _close_copies(self) -> None:
+        if self._open:
+            self.line.close()
+            os.close(self._lifeline)
+            os.close(self.pidfd)
+
+
+def memory_file(content: bytes) -> int:
+    """Descriptor of a file in memory."""
+    descriptor = os.memfd_create("pytriton-payload", os.MFD_CLOEXEC)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(content)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _interpreter_options() -> list[str]:
+    given = sys._xoptions.items()
+    options = [f"-X{name}" if value is True else f"-X{name}={value}" for name, value in given]
+    return options + [f"-W{option}" for option in sys.warnoptions]
+
+
+def _close_in_fork() -> None:
+    # A forked child would keep the workers alive when this process has ended.
+    for process in list(_open_lines):
+        process._close_copies()
+
+
+os.register_at_fork(after_in_child=_close_in_fork)
