@@ -109,7 +109,11 @@ class AsyncClient(BaseModelClient, Generic[Answer]):
         if self._loop is asyncio.get_running_loop():
             if self._connecting is not None:
                 self._connecting.cancel()
-            await transport.close()
+            try:
+                if self._session.inference.memory is not None:
+                    await run_async(self._session.inference.memory.end(), transport)
+            finally:
+                await transport.close()
         else:
             transport.abandon()
 

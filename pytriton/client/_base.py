@@ -17,7 +17,14 @@ from pytriton.client._settings import (
 from pytriton.client._url import TritonUrl
 from pytriton.client.auth import create_auth_headers
 from pytriton.client.exceptions import PyTritonClientValueError
-from pytriton.client.options import Compression, Retry, Tls, check_compression
+from pytriton.client.options import (
+    Compression,
+    Retry,
+    SharedMemory,
+    Tls,
+    check_compression,
+    check_shared_memory,
+)
 from pytriton.model_config.triton_model_config import TritonModelConfig
 
 __all__ = ["BaseModelClient"]
@@ -47,6 +54,7 @@ class BaseModelClient:
         retry: Retry | None = None,
         compression: Compression | None = None,
         split_batches: bool = False,
+        shared_memory: SharedMemory = "off",
     ) -> None:
         """Describe the model to ask; nothing is sent yet, unless `lazy_init` is false.
 
@@ -65,10 +73,13 @@ class BaseModelClient:
             retry: When a request is sent again; never by default.
             compression: How requests are compressed; not at all by default.
             split_batches: Whether batches larger than the model takes are sent in parts and joined again.
+            shared_memory: "auto" has large tensors go through shared memory where the server is on this
+                machine and allows it; "always" fails where that cannot be done; "off" by default.
         """
         where = TritonUrl.from_url(url)
         _check_name(model_name)
         check_compression(compression)
+        check_shared_memory(shared_memory)
         token = {} if access_token is None else create_auth_headers(access_token, where.protocol)
         settings = Settings(
             url=where,
@@ -84,6 +95,7 @@ class BaseModelClient:
             retry=retry,
             compression=compression,
             split_batches=split_batches,
+            shared_memory=shared_memory,
         )
         verified = model_config is not None and not ensure_model_is_ready
         self._start(settings, Session(settings, model_config, verified=verified), lazy_init)
@@ -94,7 +106,7 @@ class BaseModelClient:
         other, settings = existing_client._session, existing_client._settings
         client = cls.__new__(cls)
         session = Session(settings, other.config, verified=other.config is not None)
-        session.binary = other.binary
+        session.inference.binary = other.inference.binary
         client._start(settings, session, existing_client._lazy_init)
         return client
 

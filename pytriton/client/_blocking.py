@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -15,6 +14,7 @@ from pytriton.client._forks import renew_after_fork
 from pytriton.client._request import Call
 from pytriton.client._session import Session
 from pytriton.client._settings import Settings
+from pytriton.client._transports import transport_type
 from pytriton.client.exceptions import PyTritonClientClosedError
 from pytriton.client.options import InferOptions
 from pytriton.model_config.triton_model_config import TritonModelConfig
@@ -108,7 +108,11 @@ class BlockingClient(BaseModelClient, Generic[Answer]):
             self._closed = True
             transport, self._transport = self._transport, None
         if transport is not None:
-            transport.close()
+            try:
+                if self._session.inference.memory is not None:
+                    run(self._session.inference.memory.end(), transport)
+            finally:
+                transport.close()
 
     def __enter__(self: Self) -> Self:
         return self
@@ -132,7 +136,7 @@ class BlockingClient(BaseModelClient, Generic[Answer]):
         self._transport = None
         self._closed = False
         # Not at first use: a child that is forked during an import waits for that module for ever.
-        self._transport_type = _transport_type(settings)
+        self._transport_type = transport_type(settings)
         self._after_fork()
         renew_after_fork(self)
         if not lazy_init and session.config is None:
@@ -184,13 +188,3 @@ class BlockingClient(BaseModelClient, Generic[Answer]):
             finally:
                 self._connecting = None
         return connecting.result()
-
-
-def _transport_type(settings: Settings) -> Callable[[Settings], Transport]:
-    if settings.url.protocol == "grpc":
-        from pytriton.client._grpc import GrpcTransport
-
-        return GrpcTransport
-    from pytriton.client._http import HttpTransport
-
-    return HttpTransport

@@ -68,6 +68,11 @@ SCHEMA: Final[dict[str, str]] = {
     "SystemSharedMemoryRegisterResponse": "",
     "SystemSharedMemoryUnregisterRequest": "1 string name",
     "SystemSharedMemoryUnregisterResponse": "",
+    "SystemSharedMemoryStatusRequest": "1 string name",
+    "SystemSharedMemoryStatusResponse.RegionStatus": (
+        "1 string name, 2 string key, 3 uint64 offset, 4 uint64 byte_size"
+    ),
+    "SystemSharedMemoryStatusResponse": "1 {SystemSharedMemoryStatusResponse.RegionStatus} regions",
     "InferParameter": (
         "1 ?bool bool_param, 2 ?int64 int64_param, 3 ?string string_param, "
         "4 ?double double_param, 5 ?uint64 uint64_param"

@@ -7,12 +7,14 @@ behind the message that protobuf made, and found in the answer without being cop
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pytriton import dtypes
 from pytriton.client import _operations as ops
 from pytriton.client._grpc_messages import SERVICE, message
+from pytriton.client._recycled import recycled_copy
 from pytriton.client._tensors import Buffer, decode_data, decode_list
 from pytriton.client._wire import InRegion
 from pytriton.client.exceptions import PyTritonClientProtocolError
@@ -51,6 +53,7 @@ _METHODS: Final[dict[type[ops.Operation], str]] = {
     ops.RepositoryIndex: "RepositoryIndex",
     ops.LoadModel: "RepositoryModelLoad",
     ops.UnloadModel: "RepositoryModelUnload",
+    ops.MemoryStatus: "SystemSharedMemoryStatus",
     ops.RegisterMemory: "SystemSharedMemoryRegister",
     ops.UnregisterMemory: "SystemSharedMemoryUnregister",
 }
@@ -212,17 +215,15 @@ def _decode_infer(data: memoryview) -> dict[str, Any]:
 def _decode_output(output: Any, contents: Any, has_raw: bool) -> Any:
     row = dtypes.from_name(output.datatype)
     shape = tuple(output.shape)
-    if output.parameters and "shared_memory_region" in output.parameters:
-        # Triton keeps the lists in step with an empty entry.
-        if has_raw:
-            next(contents, None)
-        return InRegion(row, shape, output.parameters["shared_memory_byte_size"].int64_param)
     if has_raw:
         data = next(contents, None)
         if data is None:
             raise ValueError(f"output {output.name!r} has no content")
-        array = decode_data(data, row, shape)
-        return array if row is dtypes.BYTES else array.copy()  # bytes of gRPC cannot be written to
+        # Nothing else says that an output is in shared memory.
+        if not data and math.prod(shape) and row is not dtypes.BYTES:
+            return InRegion(row, shape)
+        # Bytes of gRPC cannot be written to, nor are they aligned.
+        return decode_data(data if row is dtypes.BYTES else recycled_copy(data), row, shape)
     if row.name not in _CONTENTS:
         raise PyTritonValidationError(f"output {output.name!r} of datatype {row.name} has no raw content")
     return decode_list(list(getattr(output.contents, _CONTENTS[row.name])), row, shape)
@@ -350,4 +351,5 @@ _DECODERS: Final[dict[type[ops.Operation], Callable[[Any], Any]]] = {
     ops.GetMetadata: _metadata,
     ops.GetStatistics: _statistics,
     ops.RepositoryIndex: _index,
+    ops.MemoryStatus: lambda response: list(response.regions),
 }

@@ -8,8 +8,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-import numpy as np
-
+from pytriton.client._recycled import recycled
 from pytriton.client._tensors import Buffer
 from pytriton.client._wire import HEADER_LENGTH, HttpRequest
 from pytriton.client.exceptions import PyTritonClientValueError
@@ -27,7 +26,7 @@ def body_buffer(length: int, headers: Mapping[str, str]) -> memoryview:
         return memoryview(bytearray(length))  # copying it later costs less than aligning it now
     head = headers.get(HEADER_LENGTH, "0")
     offset = int(head) if head.isdecimal() else 0
-    memory: Any = np.empty(length + _ALIGNMENT, np.uint8)
+    memory: Any = recycled(length + _ALIGNMENT)
     start = -(memory.ctypes.data + offset) % _ALIGNMENT
     return memoryview(memory)[start : start + length]
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import encodings.idna  # noqa: F401 - else the first look-up imports it, maybe while another thread forks
 import select
 import socket
 import time

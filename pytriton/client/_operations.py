@@ -15,6 +15,7 @@ __all__ = [
     "GetStatistics",
     "Infer",
     "LoadModel",
+    "MemoryStatus",
     "ModelEntry",
     "ModelReady",
     "Operation",
@@ -134,6 +135,11 @@ class UnregisterMemory(Operation):
     """Have the server forget a region of system shared memory."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStatus(Operation):
+    """The regions of system shared memory that the server knows: list of names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
-
-import numpy as np
+from typing import Final
 
 from pytriton.client import _operations as ops
 from pytriton.client._config import config_from_json, config_from_metadata, wire_shapes
 from pytriton.client._flow import Exchange, Flow, Pause
-from pytriton.client._request import Call, Input, Signature
+from pytriton.client._inference import Inference, StreamRequest
+from pytriton.client._request import Call, Signature
 from pytriton.client._settings import Settings
-from pytriton.client._tensors import Array, TensorData, encode_array
+from pytriton.client._tensors import Array
 from pytriton.client.exceptions import (
     PyTritonClientAccessDeniedError,
     PyTritonClientConnectionError,
@@ -57,9 +55,8 @@ class Session:
         """
         self.settings = settings
         self.config = config
-        self.binary = True
         self._signature = Signature(config) if config is not None and verified else None
-        self._ids = itertools.count()
+        self.inference = Inference(settings)
 
     @property
     def is_ready(self) -> bool:
@@ -71,6 +68,14 @@ class Session:
         """The model's inputs and outputs."""
         assert self._signature is not None
         return self._signature
+
+    def infer(self, call: Call) -> Flow[dict[str, Array]]:
+        """Run the model."""
+        return self.inference.infer(self.signature, call)
+
+    def stream(self, call: Call) -> Flow[StreamRequest]:
+        """The request whose responses come one by one."""
+        return self.inference.stream(self.signature, call)
 
     def connect(self, timeout_s: float | None = None) -> Flow[TritonModelConfig]:
         """Ask for the model's configuration; wait for a server that is not there yet or just starts."""
@@ -161,7 +166,7 @@ class Session:
             )
             if not denied:
                 server = yield self._ask(ops.ServerMetadata(), waiting.remaining_s)
-                self.binary = "binary_tensor_data" in (server.get("extensions") or ())
+                self.inference.binary = "binary_tensor_data" in (server.get("extensions") or ())
         except PyTritonClientInferenceServerError:
             if denied:
                 raise cause from None
@@ -207,109 +212,6 @@ class Session:
             f"{last or 'The server answers that it is not ready.'}"
         )
 
-    def infer(self, call: Call) -> Flow[dict[str, Array]]:
-        """Run the model once, or in parts if the batch is too large and parts are allowed."""
-        signature = self.signature
-        self.check_kind(decoupled=False)
-        inputs = signature.inputs_of(call, may_split=self.settings.split_batches)
-        parts = self._parts(signature, inputs, call)
-        results = []
-        for part in parts:
-            results.append((yield from self._infer_once(signature, part, call)))
-        if len(results) == 1:
-            return signature.debatched(results[0], call)
-        joined = {name: np.concatenate([result[name] for result in results]) for name in results[0]}
-        return signature.debatched(joined, call)
-
-    def stream(self, call: Call) -> Exchange:
-        """The request whose responses come one by one."""
-        self.check_kind(decoupled=True)
-        operation = self.operation(self.signature.inputs_of(call), call)
-        return Exchange(operation, self.settings.inference_timeout_s, self._headers(call), self.settings.what)
-
-    def operation(self, inputs: Sequence[Input], call: Call) -> ops.Infer:
-        """The operation that runs the model on inputs."""
-        options = call.options
-        return ops.Infer(
-            self.settings.model_name,
-            self.settings.model_version,
-            str(next(self._ids)) if options.request_id is None else options.request_id,
-            [
-                TensorData(
-                    item.name,
-                    item.datatype.name,
-                    item.array.shape,
-                    encode_array(item.array, item.datatype, item.where),
-                )
-                for item in inputs
-            ],
-            tuple(options.outputs or ()),
-            call.parameters,
-            _reserved(call),
-            compression=options.compression or self.settings.compression,
-            binary=self.binary,
-        )
-
-    def check_kind(self, *, decoupled: bool) -> None:
-        """Streaming models need streaming clients, and the others the others."""
-        signature = self.signature
-        if signature.decoupled == decoupled:
-            return
-        if signature.decoupled:
-            raise PyTritonClientInferenceServerError(
-                f"{self.settings.what} is decoupled: it may give any number of responses; "
-                "use DecoupledModelClient or AsyncioDecoupledModelClient over gRPC."
-            )
-        raise PyTritonClientInferenceServerError(
-            f"{self.settings.what} is not decoupled: it gives one response; "
-            "use ModelClient or AsyncioModelClient."
-        )
-
-    def timeout_s(self, call: Call) -> float:
-        """How long a call may take."""
-        return call.options.timeout_s or self.settings.inference_timeout_s
-
-    def _parts(self, signature: Signature, inputs: Sequence[Input], call: Call) -> list[Sequence[Input]]:
-        size, limit = (len(inputs[0].array), signature.max_batch_size) if call.is_batch else (1, 1)
-        if size <= limit or not self.settings.split_batches:
-            return [inputs]
-        return [
-            [item._replace(array=item.array[start : start + limit]) for item in inputs]
-            for start in range(0, size, limit)
-        ]
-
-    def _infer_once(
-        self, signature: Signature, inputs: Sequence[Input], call: Call
-    ) -> Flow[dict[str, Array]]:
-        operation = self.operation(inputs, call)
-        timeout_s = self.timeout_s(call)
-        headers = self._headers(call)
-        if self.settings.retry is None:
-            result: dict[str, Array] = yield Exchange(operation, timeout_s, headers, self.settings.what)
-            return result
-        return (yield from self._persistently(operation, timeout_s, headers))
-
-    def _persistently(self, operation: ops.Infer, timeout_s: float, headers: Any) -> Flow[dict[str, Array]]:
-        retry = self.settings.retry
-        assert retry is not None
-        deadline = time.monotonic() + timeout_s
-        for failures in itertools.count(1):
-            try:
-                remaining = max(deadline - time.monotonic(), 0.001)
-                result: dict[str, Array] = yield Exchange(operation, remaining, headers, self.settings.what)
-                return result
-            except PyTritonClientError as error:
-                pause = retry.pause_s(failures)
-                enough_time = time.monotonic() + pause < deadline
-                if failures >= retry.attempts or not enough_time or not _may_repeat(error, retry.idempotent):
-                    raise
-                _LOGGER.info("Trying again in %.3g s, for the %d. time: %s", pause, failures, error)
-            yield Pause(pause)
-        raise AssertionError
-
-    def _headers(self, call: Call) -> Mapping[str, str]:
-        return {**self.settings.headers, **call.headers} if call.headers else self.settings.headers
-
     def _ask(self, operation: ops.Operation, remaining_s: float) -> Exchange:
         timeout_s = max(min(remaining_s, self.settings.inference_timeout_s), 0.001)
         return Exchange(operation, timeout_s, self.settings.headers, self.settings.what)
@@ -346,31 +248,6 @@ class _Waiting:
             raise error
         yield Pause(min(self._pause_s, remaining))
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
-
-
-def _may_repeat(error: PyTritonClientError, idempotent: bool) -> bool:
-    if isinstance(error, PyTritonClientConnectionError):
-        return idempotent or not error.sent
-    if not isinstance(error, PyTritonClientInferenceServerError):
-        return False
-    # "Unavailable" is said before a request reaches its model: the queue is full, the model is not loaded.
-    # A model that was known before is not yet loaded in a server that has just come back.
-    not_loaded = error.code is ErrorCode.NOT_FOUND and "unknown model" in str(error)
-    return error.code is ErrorCode.UNAVAILABLE or not_loaded
-
-
-def _reserved(call: Call) -> dict[str, ops.ParameterValue]:
-    options = call.options
-    reserved: dict[str, ops.ParameterValue] = {}
-    if options.sequence_id:
-        reserved["sequence_id"] = options.sequence_id
-        reserved["sequence_start"] = options.sequence_start
-        reserved["sequence_end"] = options.sequence_end
-    if options.priority:
-        reserved["priority"] = options.priority
-    if options.queue_timeout_us is not None:
-        reserved["timeout"] = options.queue_timeout_us
-    return reserved
 
 
 def _listed(entries: Sequence[ops.ModelEntry]) -> str:

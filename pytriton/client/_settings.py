@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pytriton.client._url import TritonUrl
 from pytriton.client.exceptions import PyTritonClientValueError
-from pytriton.client.options import Compression, Retry, Tls
+from pytriton.client.options import Compression, Retry, SharedMemory, Tls
 
 __all__ = ["DEFAULT_INFERENCE_TIMEOUT_S", "DEFAULT_INIT_TIMEOUT_S", "Settings", "checked_timeout"]
 
@@ -32,6 +32,7 @@ class Settings:
     retry: Retry | None = None
     compression: Compression | None = None
     split_batches: bool = False
+    shared_memory: SharedMemory = "off"
 
     @property
     def target(self) -> str:

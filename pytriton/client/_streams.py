@@ -16,6 +16,7 @@ from pytriton.client._flow import Exchange
 from pytriton.client._grpc import GrpcTransport
 from pytriton.client._grpc_aio import AsyncGrpcTransport
 from pytriton.client._grpc_wire import decode_stream
+from pytriton.client._inference import StreamRequest
 from pytriton.client._tensors import Array
 from pytriton.client.exceptions import PyTritonClientInferenceServerError, PyTritonClientTimeoutError
 
@@ -36,7 +37,7 @@ class Responses(Iterator[Outputs]):
     def __init__(
         self,
         transport: GrpcTransport,
-        command: Exchange,
+        request: StreamRequest,
         timeout_s: float | None,
         finish: Callable[[Outputs], Outputs],
     ) -> None:
@@ -44,13 +45,15 @@ class Responses(Iterator[Outputs]):
 
         Args:
             transport: Connection to the server.
-            command: The request; its timeout is that of each response.
+            request: The request; its timeout is that of each response.
             timeout_s: Time for all responses together.
             finish: What is done with each response.
         """
         self._transport = transport
-        self._command = command
+        self._request = request
+        self._command = command = request.command
         self._finish = finish
+        self._over = True
         self._call = transport.stream(command, timeout_s)
         self._over = False
         self._alarm = _Alarm(command.timeout_s, self._call.cancel)
@@ -65,6 +68,7 @@ class Responses(Iterator[Outputs]):
             with self._alarm:
                 data = next(self._call, _END)
             if data is _END:
+                self._request.end(complete=True)
                 self.close()
                 raise StopIteration
             return self._finish(_outputs(data, self._command))
@@ -83,6 +87,7 @@ class Responses(Iterator[Outputs]):
         self._over = True
         self._alarm.stop()
         self._call.cancel()
+        self._request.end(complete=False)
 
     def __enter__(self: Self) -> Self:
         return self
@@ -107,7 +112,7 @@ class AsyncResponses(AsyncIterator[Outputs]):
 
     def __init__(
         self,
-        begin: Callable[[], Awaitable[tuple[AsyncGrpcTransport, Exchange, float | None]]],
+        begin: Callable[[], Awaitable[tuple[AsyncGrpcTransport, StreamRequest, float | None]]],
         finish: Callable[[Outputs], Outputs],
     ) -> None:
         """Send nothing yet.
@@ -129,11 +134,13 @@ class AsyncResponses(AsyncIterator[Outputs]):
             raise StopAsyncIteration
         try:
             if self._call is None:
-                self._transport, self._command, timeout_s = await self._begin()
+                self._transport, self._request, timeout_s = await self._begin()
+                self._command = self._request.command
                 self._call = self._transport.stream(self._command, timeout_s)
             data = await asyncio.wait_for(self._call.read(), self._command.timeout_s)
             if data is grpc.aio.EOF:
                 self._over = True
+                self._request.end(complete=True)
                 raise StopAsyncIteration
             return self._finish(_outputs(data, self._command))
         except asyncio.TimeoutError:
@@ -157,10 +164,11 @@ class AsyncResponses(AsyncIterator[Outputs]):
         self._over = True
         if self._call is not None:
             self._call.cancel()
+            self._request.end(complete=False)
 
     def __del__(self) -> None:
-        if not getattr(self, "_over", True) and self._call is not None:
-            self._call.cancel()
+        if not getattr(self, "_over", True):
+            self._cancel()
 
 
 class _Alarm:

@@ -53,11 +53,15 @@ class HttpReply:
 
 
 class InRegion(NamedTuple):
-    """An output that the server has put into shared memory."""
+    """An output, of numbers, that the server has put into shared memory."""
 
     datatype: dtypes.DataType
     shape: tuple[int, ...]
-    byte_size: int
+
+    @property
+    def byte_size(self) -> int:
+        """How many bytes it has."""
+        return math.prod(self.shape) * self.datatype.byte_size
 
 
 def model_path(model: str, version: str) -> str:
@@ -228,6 +232,10 @@ def _decode_index(reply: HttpReply) -> list[ops.ModelEntry]:
     ]
 
 
+def _decode_memory(reply: HttpReply) -> list[str]:
+    return [region["name"] for region in json.loads(bytes(reply.body))]
+
+
 def _decode_infer(reply: HttpReply) -> dict[str, Any]:
     body = memoryview(reply.body)
     length = reply.headers.get(HEADER_LENGTH)
@@ -251,8 +259,8 @@ def _decode_infer(reply: HttpReply) -> dict[str, Any]:
             # Views of the answer, but such as any library can use.
             aligned = array.flags.aligned and array.flags.writeable
             outputs[output["name"]] = array if aligned else array.copy()
-        elif "shared_memory_region" in parameters:
-            outputs[output["name"]] = InRegion(row, shape, int(parameters["shared_memory_byte_size"]))
+        elif "data" not in output and row is not dtypes.BYTES:
+            outputs[output["name"]] = InRegion(row, shape)  # nothing else says so
         else:
             outputs[output["name"]] = decode_list(output["data"], row, shape)
     return outputs
@@ -278,6 +286,7 @@ _ENCODERS: Final[dict[type[ops.Operation], Callable[[Any], HttpRequest]]] = {
     ops.RepositoryIndex: lambda _: _post("/v2/repository/index", {}),
     ops.LoadModel: _encode_load,
     ops.UnloadModel: _encode_unload,
+    ops.MemoryStatus: _get("/v2/systemsharedmemory/status"),
     ops.RegisterMemory: _encode_register,
     ops.UnregisterMemory: _encode_unregister,
 }
@@ -293,6 +302,7 @@ _DECODERS: Final[dict[type[ops.Operation], Callable[[HttpReply], Any]]] = {
     ops.RepositoryIndex: _decode_index,
     ops.LoadModel: _nothing,
     ops.UnloadModel: _nothing,
+    ops.MemoryStatus: _decode_memory,
     ops.RegisterMemory: _nothing,
     ops.UnregisterMemory: _nothing,
 }

@@ -11,8 +11,8 @@ from pytriton.client._tensors import Array
 from pytriton.client.decoupled_model_client import check_protocol
 
 if TYPE_CHECKING:
-    from pytriton.client._flow import Exchange
     from pytriton.client._grpc_aio import AsyncGrpcTransport
+    from pytriton.client._inference import StreamRequest
     from pytriton.client._streams import AsyncResponses
 
 __all__ = ["AsyncioDecoupledModelClient"]
@@ -34,13 +34,13 @@ class AsyncioDecoupledModelClient(AsyncClient["AsyncResponses"]):
     ) -> AsyncResponses:
         call: Call | None = None
 
-        async def begin() -> tuple[AsyncGrpcTransport, Exchange, float | None]:
+        async def begin() -> tuple[AsyncGrpcTransport, StreamRequest, float | None]:
             nonlocal call
             check_protocol(self._settings)
             call = Call.create(inputs, named, parameters, headers, options, is_batch=is_batch)
             await self._ready()
-            transport = cast("AsyncGrpcTransport", self._open())
-            return transport, self._session.stream(call), call.options.timeout_s
+            request = await self._run(self._session.stream(call))
+            return cast("AsyncGrpcTransport", self._open()), request, call.options.timeout_s
 
         def finish(outputs: dict[str, Array]) -> dict[str, Array]:
             assert call is not None

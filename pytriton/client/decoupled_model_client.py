@@ -33,11 +33,11 @@ class DecoupledModelClient(BlockingClient["Responses"]):
         from pytriton.client._streams import Responses
 
         self._ready()
-        session, transport = self._session, cast("GrpcTransport", self._open())
-        command = session.stream(call)
-        signature = session.signature
+        signature = self._session.signature
+        request = self._run(self._session.stream(call))
+        transport = cast("GrpcTransport", self._open())
         return Responses(
-            transport, command, call.options.timeout_s, lambda outputs: signature.debatched(outputs, call)
+            transport, request, call.options.timeout_s, lambda outputs: signature.debatched(outputs, call)
         )
 
     def _start(self, settings: Settings, session: Session, lazy_init: bool) -> None:

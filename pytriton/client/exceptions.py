@@ -10,6 +10,7 @@ PyTritonClientError
 │   └── PyTritonClientModelUnavailableError           the server has no such model or version
 ├── PyTritonClientModelDoesntSupportBatchingError     infer_batch on a model without batches
 ├── PyTritonClientClosedError                         the client is closed
+├── PyTritonClientSharedMemoryError                   shared_memory="always", and it cannot be used
 ├── PyTritonClientQueueFullError                      too many requests wait in a FuturesModelClient
 └── PyTritonClientInferenceServerError                the server answered with an error
     ├── PyTritonClientAccessDeniedError               the endpoint wants a token
@@ -33,6 +34,7 @@ __all__ = [
     "PyTritonClientModelUnavailableError",
     "PyTritonClientProtocolError",
     "PyTritonClientQueueFullError",
+    "PyTritonClientSharedMemoryError",
     "PyTritonClientTimeoutError",
     "PyTritonClientValueError",
 ]
@@ -106,6 +108,10 @@ class PyTritonClientAccessDeniedError(PyTritonClientInferenceServerError):
 
 class PyTritonClientProtocolError(PyTritonClientInferenceServerError):
     """The answer is not what the protocol says."""
+
+
+class PyTritonClientSharedMemoryError(PyTritonClientError):
+    """The client was made with shared_memory="always", and it cannot be used; the message says why."""
 
 
 class PyTritonClientQueueFullError(PyTritonClientError):

@@ -15,7 +15,7 @@ from typing import Any, Final
 from pytriton.client._pool import Pool
 from pytriton.client._tensors import Array
 from pytriton.client.model_client import ModelClient
-from pytriton.client.options import Compression, InferOptions, Retry, Tls
+from pytriton.client.options import Compression, InferOptions, Retry, SharedMemory, Tls
 from pytriton.model_config.triton_model_config import TritonModelConfig
 
 __all__ = ["FuturesModelClient"]
@@ -53,6 +53,7 @@ class FuturesModelClient:
         retry: Retry | None = None,
         compression: Compression | None = None,
         split_batches: bool = False,
+        shared_memory: SharedMemory = "off",
     ) -> None:
         """Describe the model to ask; nothing is sent yet.
 
@@ -71,6 +72,8 @@ class FuturesModelClient:
             retry: When a request is sent again; never by default.
             compression: How requests are compressed; not at all by default.
             split_batches: Whether batches larger than the model takes are sent in parts and joined again.
+            shared_memory: "auto" has large tensors go through shared memory where the server is on this
+                machine and allows it; "always" fails where that cannot be done; "off" by default.
         """
         for name, limit in (("max_workers", max_workers), ("max_queue_size", max_queue_size)):
             if limit is not None and limit <= 0:
@@ -87,6 +90,7 @@ class FuturesModelClient:
             retry=retry,
             compression=compression,
             split_batches=split_batches,
+            shared_memory=shared_memory,
         )
         self._client = client
         self._non_blocking = non_blocking

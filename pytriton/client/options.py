@@ -13,9 +13,18 @@ from pytriton.client.exceptions import PyTritonClientValueError
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Compression", "InferOptions", "Retry", "Tls", "check_compression"]
+__all__ = [
+    "Compression",
+    "InferOptions",
+    "Retry",
+    "SharedMemory",
+    "Tls",
+    "check_compression",
+    "check_shared_memory",
+]
 
 Compression = Literal["gzip", "deflate"]
+SharedMemory = Literal["off", "auto", "always"]
 
 
 @dataclass(frozen=True)
@@ -133,4 +142,13 @@ def check_compression(compression: object) -> None:
     if compression not in (None, "gzip", "deflate"):
         raise PyTritonClientValueError(
             f'The compression must be "gzip", "deflate" or None, got {compression!r}.'
+        )
+
+
+def check_shared_memory(mode: object) -> None:
+    """There are three modes."""
+    if mode not in ("off", "auto", "always"):
+        raise PyTritonClientValueError(
+            f'shared_memory must be "off", "auto" (where it can be used and pays) or "always" '
+            f"(where it cannot be used, requests fail), got {mode!r}."
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -167,6 +168,55 @@ def callbacks_at_exit(url: str) -> None:
     globals().update(kept=client)
 
 
+LARGE = np.arange(100_000, dtype=np.float32)
+
+
+def _check_large(client: Any, factor: int = 1) -> None:
+    assert np.array_equal(client.infer_sample(factor * LARGE)["x_out"], 2 * factor * LARGE)
+
+
+def memory_unclosed(url: str) -> None:
+    """Nobody closes a client with regions of shared memory, and one is dropped."""
+    client = ModelClient(url, "double", shared_memory="always")
+    _check_large(client)
+    dropped = ModelClient(url, "double", shared_memory="always")
+    _check_large(dropped)
+    del dropped
+    globals().update(kept=client)
+
+
+def memory_forked(url: str) -> None:
+    """Parent and child use shared memory at the same time, and the results of each stay its own."""
+    with ModelClient(url, "double", shared_memory="always") as client:
+        before = client.infer_sample(LARGE)["x_out"]
+        child = os.fork()
+        for factor in range(20):
+            _check_large(client, factor + (100 if child == 0 else 0))
+        before[0] = 7 if child else 8
+        assert np.array_equal(before[1:], 2 * LARGE[1:])
+        if child == 0:
+            client.close()
+            os._exit(0)
+        _wait_for(child)
+        assert before[0] == 7
+        _check_large(client)
+
+
+def memory_in_futures(url: str) -> None:
+    """The program ends while requests in shared memory are under way."""
+    client = FuturesModelClient(url, "slow", max_workers=2, shared_memory="always")
+    futures = [client.infer_sample(LARGE) for _ in range(6)]
+    globals().update(kept=(client, futures))
+
+
+def memory_killed(url: str) -> None:
+    """The process is killed in the middle of it all."""
+    client = ModelClient(url, "double", shared_memory="always")
+    _check_large(client)
+    print("done", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def nobody_there(url: str) -> None:
     """The program ends while a client waits for a server that never comes."""
     client = FuturesModelClient("http://127.0.0.1:1", "double", init_timeout_s=60)
@@ -189,6 +239,10 @@ PROGRAMS: dict[str, Callable[[str], None]] = {
         killed_loop,
         callbacks_at_exit,
         nobody_there,
+        memory_unclosed,
+        memory_forked,
+        memory_in_futures,
+        memory_killed,
     )
 }
 

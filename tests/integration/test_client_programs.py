@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,11 +14,12 @@ from typing import Final
 import numpy as np
 import pytest
 
+from pytriton.client import ModelClient
 from pytriton.decorators import batch
 from pytriton.model_config import ModelConfig, Tensor
 from tests.helpers.client_programs import PROGRAMS
 from tests.helpers.clients import Array
-from tests.helpers.gate import Gate
+from tests.helpers.gate import Gate, wait_until
 from tests.helpers.server import LOCAL, Model, Server, running
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -71,5 +73,21 @@ def test_program(server: Server, name: str, protocol: str) -> None:
     complaints = [
         line for line in done.stderr.splitlines() if line.strip() and not any(n in line for n in _NOISE)
     ]
-    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    killed = -signal.SIGKILL if name == "memory_killed" else 0
+    assert (done.returncode, done.stdout) == (killed, "done\n"), done.stderr
     assert not complaints
+    assert not list(Path("/dev/shm").glob("pytriton-client-*"))
+    if name.startswith("memory"):
+        # What a process left behind that was killed, or had requests under way, the next one clears away.
+        with ModelClient(f"{protocol}://{LOCAL}:{port}", "double", shared_memory="always") as client:
+            wait_until(lambda: _only_its_own(server, client), "only the client's own regions")
+    assert _regions(server) == []
+
+
+def _only_its_own(server: Server, client: ModelClient) -> bool:
+    client.infer_sample([1, 2])
+    return len(_regions(server)) <= 2
+
+
+def _regions(server: Server) -> list[str]:
+    return [region["name"] for region in server.get("/v2/systemsharedmemory/status").json]
