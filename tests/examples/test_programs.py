@@ -13,6 +13,20 @@ SCHEMES = pytest.mark.parametrize("scheme", ["http", "grpc"])
 
 
 @SCHEMES
+def test_classifier(scheme: str) -> None:
+    assert run_pair("classifier", scheme=scheme) == ["setosa: 1.00", "virginica: 0.97"]
+
+
+@SCHEMES
+def test_embedder(scheme: str) -> None:
+    assert run_pair("embedder", scheme=scheme) == ["cat and cats: 0.9", "cat and dog: 0.1"]
+
+
+def test_token_streamer() -> None:
+    assert len(run_pair("token_streamer", scheme="grpc")) == 5
+
+
+@SCHEMES
 def test_add_sub(scheme: str) -> None:
     assert run_pair("add_sub", scheme=scheme) == ["add: [[2.0], [2.0]]", "sub: [[0.0], [0.0]]"]
 

@@ -48,8 +48,8 @@ def test_version_is_the_one_in_pyproject(root: Path) -> None:
 def test_readme_shows_the_example(root: Path) -> None:
     readme = (root / "README.md").read_text(encoding="utf-8")
     example = (root / "examples" / "linear_numpy" / "server.py").read_text(encoding="utf-8")
-    shown = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)[0]
-    assert example.endswith(f"\n{shown}")
+    shown = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert any(example.endswith(f"\n{block}") for block in shown if "triton.bind(" in block)
 
 
 def test_readme_links_lead_somewhere(root: Path) -> None:
