@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pytriton.client._blocking import BlockingClient
-from pytriton.client._flow import Exchange, Transport
+from pytriton.client._flow import Exchange, Flow, Transport
 from pytriton.client._request import Call
-from pytriton.client._session import Session
 from pytriton.client._tensors import Array
 from pytriton.client.exceptions import PyTritonClientClosedError, PyTritonClientError
 from pytriton.testing._job import Job
@@ -52,27 +51,22 @@ class _InProcess(BlockingClient[Answer]):
         """
         self._ready()
         given = parameters or [None] * len(requests)
-        answers: list[Any] = []
+        begun: list[Any] = []
         with self._model.hold():
             for inputs, its_parameters in zip(requests, given, strict=True):
                 call = Call.create((), dict(inputs), its_parameters, is_batch=not samples)
                 try:
-                    answers.append(self._begin(call))
+                    begun.append(self._begin(call))
                 except PyTritonClientError as error:
-                    answers.append(error)
-        return [self._outcome(answer) for answer in answers]
+                    begun.append(error)
+        return [each if isinstance(each, PyTritonClientError) else self._outcome(each) for each in begun]
 
-    def _begin(self, call: Call) -> LocalResponses:
-        session = self._session
-        if session.signature.decoupled:
-            command = session.stream(call)
-        else:
-            session.check_kind(decoupled=False)
-            operation = session.operation(session.signature.inputs_of(call), call)
-            command = Exchange(operation, session.timeout_s(call), {}, self._settings.what)
-        return LocalResponses(self._local, command, session, call)
+    def _begin(self, call: Call) -> Any:
+        """Send a request."""
+        raise NotImplementedError
 
-    def _outcome(self, answer: Any) -> Any:
+    def _outcome(self, begun: Any) -> Any:
+        """What there is to say of a request that was sent."""
         raise NotImplementedError
 
     def _open(self) -> Transport:
@@ -83,6 +77,14 @@ class _InProcess(BlockingClient[Answer]):
             return self._local
 
 
+class _Begun(NamedTuple):
+    """A request that is under way."""
+
+    flow: Flow[Outputs]
+    command: Exchange
+    job: Job
+
+
 class LocalClient(_InProcess[Outputs]):
     """Asks a model that gives one response to a request."""
 
@@ -90,13 +92,23 @@ class LocalClient(_InProcess[Outputs]):
         self._ready()
         return self._run(self._session.infer(call))
 
-    def _outcome(self, answer: Any) -> Any:
-        if isinstance(answer, PyTritonClientError):
-            return answer
+    def _begin(self, call: Call) -> _Begun:
+        flow = self._session.infer(call)
+        command = next(flow)
+        assert isinstance(command, Exchange)
+        return _Begun(flow, command, self._local.submit(command))
+
+    def _outcome(self, begun: _Begun) -> Any:
         try:
-            return next(answer)
+            outputs = self._local.receive(begun.job, begun.command)
         except PyTritonClientError as error:
+            begun.flow.close()
             return error
+        try:
+            begun.flow.send(outputs)
+        except StopIteration as stop:
+            return stop.value
+        raise AssertionError
 
 
 class LocalStreamClient(_InProcess["LocalResponses"]):
@@ -106,19 +118,25 @@ class LocalStreamClient(_InProcess["LocalResponses"]):
         self._ready()
         return self._begin(call)
 
-    def _outcome(self, answer: Any) -> Any:
-        return answer
+    def _begin(self, call: Call) -> LocalResponses:
+        signature = self._session.signature
+        command = self._run(self._session.stream(call)).command
+        return LocalResponses(self._local, command, lambda outputs: signature.debatched(outputs, call))
+
+    def _outcome(self, begun: LocalResponses) -> LocalResponses:
+        return begun
 
 
 class LocalResponses(Iterator[Outputs]):
     """Responses to one request, as they come; closing it early cancels the request."""
 
-    def __init__(self, transport: LocalTransport, command: Exchange, session: Session, call: Call) -> None:
+    def __init__(
+        self, transport: LocalTransport, command: Exchange, finish: Callable[[Outputs], Outputs]
+    ) -> None:
         self._transport = transport
         self._command = command
-        self._session = session
-        self._call = call
-        self._job: Job | None = transport.submit(command.operation, command.what)  # type: ignore[arg-type]
+        self._finish = finish
+        self._job: Job | None = transport.submit(command)
 
     def __next__(self) -> Outputs:
         if self._job is None:
@@ -131,7 +149,7 @@ class LocalResponses(Iterator[Outputs]):
         if outputs is None:
             self.close()
             raise StopIteration
-        return self._session.signature.debatched(outputs, self._call)
+        return self._finish(outputs)
 
     def close(self) -> None:
         """Want no more responses; the function is told."""

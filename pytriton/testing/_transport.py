@@ -35,8 +35,7 @@ class LocalTransport:
         """Answer one question."""
         operation = command.operation
         if isinstance(operation, ops.Infer):
-            job = self.submit(operation, command.what)
-            outputs = self.receive(job, command)
+            outputs = self.receive(self.submit(command), command)
             return {} if outputs is None else outputs
         if isinstance(operation, (ops.ServerLive, ops.ServerReady)):
             return True
@@ -77,9 +76,11 @@ class LocalTransport:
             raise self._error(ErrorCode.NOT_FOUND, self.unknown(name, version), what)
         return model
 
-    def submit(self, operation: ops.Infer, what: str) -> Job:
+    def submit(self, command: Exchange) -> Job:
         """Send a request."""
-        model = self._found(operation.model, operation.version, what)
+        operation = command.operation
+        assert isinstance(operation, ops.Infer)
+        model = self._found(operation.model, operation.version, command.what)
         specs = {spec.name: spec for spec in model.config.inputs or ()}
         outputs = [spec.name for spec in model.config.outputs or ()]
         batching = model.config.batching
