@@ -95,7 +95,10 @@ def _functions() -> dict[str, Callable[..., Any]]:
     from pytriton.batching.whole import without_wrapper
 
     model = next(model for model in app.models if model.name == "typed")
-    found = {"plain": without_wrapper(_plain), "typed": without_wrapper(model.functions()[0])}
+    found = {
+        "plain": without_wrapper(_plain),
+        "typed": without_wrapper(model.bind_arguments()["infer_func"][0]),
+    }
     return {name: function for name, function in found.items() if function is not None}
 
 

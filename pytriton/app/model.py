@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pytriton.app.per_batch import serve_batches
-from pytriton.app.per_sample import serve_samples
 from pytriton.app.place import Place
+from pytriton.app.placement import Placement, place_model
 from pytriton.app.signature import Input, Parameter, Signature, read_signature
 from pytriton.app.tensor_type import TensorType
 from pytriton.exceptions import PyTritonDefinitionError
 from pytriton.model_config import ModelConfig, Tensor, rules
+from pytriton.workers import Device, WorkerProcesses
 
 __all__ = ["DEFAULT_MAX_BATCH_SIZE", "Model", "Options", "define"]
 
@@ -33,8 +33,8 @@ class Options:
     output: str | None = None
     max_batch_size: int | None = None
     config: ModelConfig | None = None
-    workers: int = 1
-    devices: Sequence[str] = ()
+    workers: int | WorkerProcesses = 1
+    devices: Sequence[Device] = ()
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,7 @@ class Model:
     """The function or class as the user wrote it."""
     signature: Signature = field(repr=False)
     config: ModelConfig = field(repr=False)
-    workers: int = 1
-    """Workers on each device."""
-    devices: tuple[str, ...] = ()
+    placement: Placement = field(repr=False)
 
     @property
     def description(self) -> str:
@@ -85,23 +83,16 @@ class Model:
         inputs = [each.type.tensor(each.name, optional=each.optional) for each in self.inputs]
         return inputs, [kind.tensor(name) for name, kind in self.outputs.items()]
 
-    def functions(self) -> list[Callable[..., Any]]:
-        """What bind takes: a function for each worker; objects of a class are made now."""
-        serve = serve_batches if self.signature.batched else serve_samples
-        return [serve(self.name, function, self.signature) for function in self._callables()]
-
-    def _callables(self) -> list[Callable[..., Any]]:
-        if not inspect.isclass(self.target):
-            return [self.target] * (self.workers * max(1, len(self.devices)))
-        make: Callable[..., Any] = self.target
-        takes_device = "device" in inspect.signature(make).parameters
-        devices: Sequence[str | None] = self.devices or (None,)
-        made: list[Any] = [
-            make(device=device) if takes_device and device is not None else make()
-            for device in devices
-            for _ in range(self.workers)
-        ]
-        return made
+    def bind_arguments(self) -> dict[str, Any]:
+        """What bind is told, all but the name."""
+        inputs, outputs = self.tensors()
+        return {
+            **self.placement.arguments(self.name, self.target, self.signature),
+            "inputs": inputs,
+            "outputs": outputs,
+            "model_version": self.version,
+            "config": self.config,
+        }
 
 
 def define(target: Callable[..., Any], options: Options, scope: Mapping[str, Any]) -> Model:
@@ -127,8 +118,7 @@ def define(target: Callable[..., Any], options: Options, scope: Mapping[str, Any
         target,
         signature,
         _config(signature, options, place),
-        _workers(options, place),
-        tuple(options.devices),
+        place_model(target, options.workers, options.devices, place),
     )
 
 
@@ -146,19 +136,7 @@ def _function_of(target: Any, name: str) -> tuple[Callable[..., Any], bool]:
             f'model "{name}": {target!r} has no method __call__(self, ...); '
             "write one with annotations, it is called for requests."
         )
-    if inspect.isclass(target):
-        _check_constructor(target, Place(name, target.__init__))
     return call, True
-
-
-def _check_constructor(target: type[Any], place: Place) -> None:
-    for parameter in inspect.signature(target).parameters.values():
-        is_variadic = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        if parameter.name != "device" and parameter.default is inspect.Parameter.empty and not is_variadic:
-            raise place.at(parameter.name).error(
-                "nobody gives the constructor a value for it",
-                'give it a default; only "device" is given, from @app.model(devices=[...])',
-            )
 
 
 def _renamed(signature: Signature, output: str, place: Place) -> Signature:
@@ -190,12 +168,3 @@ def _config(signature: Signature, options: Options, place: Place) -> ModelConfig
     if signature.is_async and not signature.streaming and not signature.batched:
         config.batches_in_flight = config.batches_in_flight or _COROUTINES_IN_FLIGHT
     return config
-
-
-def _workers(options: Options, place: Place) -> int:
-    workers: object = options.workers
-    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
-        raise place.error(f"workers is {workers!r}", "give 1 or more")
-    if isinstance(options.devices, str):
-        raise place.error(f"devices is {options.devices!r}", f"give a list: devices=[{options.devices!r}]")
-    return workers

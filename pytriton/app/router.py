@@ -12,6 +12,7 @@ from pytriton.app.model import Model, Options, define
 from pytriton.app.stub import client_stub
 from pytriton.exceptions import PyTritonDefinitionError
 from pytriton.model_config import ModelConfig, Tensor
+from pytriton.workers import Device, WorkerProcesses
 
 if TYPE_CHECKING:
     from pytriton._serving import TritonBase
@@ -57,8 +58,8 @@ class Router:
         output: str | None = None,
         max_batch_size: int | None = None,
         config: ModelConfig | None = None,
-        workers: int = 1,
-        devices: Sequence[str] = (),
+        workers: int | WorkerProcesses = 1,
+        devices: Sequence[Device] = (),
     ) -> Callable[[_Target], _Target]: ...
 
     def model(
@@ -71,8 +72,8 @@ class Router:
         output: str | None = None,
         max_batch_size: int | None = None,
         config: ModelConfig | None = None,
-        workers: int = 1,
-        devices: Sequence[str] = (),
+        workers: int | WorkerProcesses = 1,
+        devices: Sequence[Device] = (),
     ) -> Any:
         """Decorator that makes a model of a typed function or class, which stays as it is.
 
@@ -86,8 +87,10 @@ class Router:
             output: Name of the output, if there is one; "output" by default.
             max_batch_size: Rows of the largest batch; 64 by default.
             config: All options of batching, instead of max_batch_size.
-            workers: How many workers serve it; on each device, if there are devices.
-            devices: Devices such as "cuda:0"; a class is made for each, its constructor given `device`.
+            workers: How many workers serve it, on each device if there are devices: threads that share a
+                function, processes that each make an object of a class; or what else `WorkerProcesses` says.
+            devices: Devices such as 0, "cuda:0" or "cpu", in turn one for each process, which sees no other;
+                a constructor with a parameter `device` is given it by the name that it has there.
         """
         options = Options(name, version, output, max_batch_size, config, workers, devices)
         if target is not None:
@@ -145,8 +148,7 @@ class Router:
             triton: What serves them; at once if it runs.
         """
         for model in self.models:
-            inputs, outputs = model.tensors()
-            triton.bind(model.name, model.functions(), inputs, outputs, model.version, model.config)
+            triton.bind(model.name, **model.bind_arguments())
         for name, version, arguments in self._all_bound():
             triton.bind(name, model_version=version, **arguments)
 

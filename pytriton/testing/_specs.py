@@ -47,9 +47,11 @@ class _Collector:
         model_version: int = 1,
         config: Any = None,
         strict: bool = False,
+        trace_config: Any = None,
+        *,
+        workers: Any = None,
         **_options: Any,
     ) -> None:
         """Describe a model."""
-        self.bindings.append(
-            bind_model(model_name, infer_func, inputs, outputs, model_version, config, strict)
-        )
+        binding = bind_model(model_name, infer_func, inputs, outputs, model_version, config, strict, workers)
+        self.bindings.append(binding)

@@ -18,6 +18,7 @@ from pytriton.app import Model
 from pytriton.arrays import F32, I64, Strings
 from pytriton.exceptions import PyTritonDefinitionError, PyTritonValidationError
 from pytriton.model_config import ModelConfig, Tensor
+from pytriton.workers import WorkerProcesses
 
 
 def define(target: Any, **options: Any) -> Model:
@@ -270,9 +271,41 @@ def test_classes() -> None:
             """Embed."""
             return np.zeros((len(text), 3), np.float32)
 
-    model = define(Embedder, devices=["cpu", "cuda:0"])
+    model = define(Embedder, devices=["cpu", "cuda:1"], workers=2)
     assert (model.name, [each.name for each in model.inputs]) == ("Embedder", ["text"])
-    assert len(model.functions()) == 2
+    processes = model.bind_arguments()["workers"]
+    assert (list(processes.devices), processes.total) == (["cpu", 1], 4)
+    make = model.bind_arguments()["infer_func"]
+    assert callable(make(device="cpu"))
+
+
+def test_devices_are_named_as_the_process_sees_them() -> None:
+    told = []
+
+    class Embedder:
+        def __init__(self, device: Any = "none") -> None:
+            told.append(device)
+
+        def __call__(self, text: list[str]) -> list[str]:
+            return text
+
+    make = define(Embedder, devices=["cuda:3"]).bind_arguments()["infer_func"]
+    for device in ("cpu", 3, "GPU-8932f937", [1, 2], None):
+        make(device=device)
+    assert told == ["cpu", "cuda:0", "cuda:0", "cuda:0,cuda:1", "none"]
+    make = define(Embedder, workers=WorkerProcesses(devices=[3])).bind_arguments()["infer_func"]
+    make(device=3)
+    assert told[-1] == 3
+
+
+def test_functions_are_served_by_threads_unless_processes_are_asked_for() -> None:
+    def function(x: X) -> X:
+        return x
+
+    arguments = define(function, workers=3).bind_arguments()
+    assert len(arguments["infer_func"]) == 3
+    assert "workers" not in arguments
+    assert define(function, workers=WorkerProcesses(3)).bind_arguments()["workers"].total == 3
 
 
 def test_classes_that_cannot_be_made() -> None:
@@ -286,8 +319,11 @@ def test_classes_that_cannot_be_made() -> None:
 
     with pytest.raises(PyTritonDefinitionError, match="has no method __call__"):
         define(NoCall)
-    with pytest.raises(PyTritonDefinitionError, match=r'parameter "path".* nobody gives'):
+    with pytest.raises(
+        PyTritonDefinitionError, match="missing a required argument: 'path'"
+    ):
         define(NeedsMore)
+    assert define(NeedsMore, workers=WorkerProcesses(kwargs={"path": "here"})).name == "NeedsMore"
 
 
 @pytest.mark.parametrize(
@@ -296,6 +332,8 @@ def test_classes_that_cannot_be_made() -> None:
         ({"max_batch_size": 3, "config": ModelConfig()}, "both given"),
         ({"config": ModelConfig(batching=False)}, "batching=False"),
         ({"workers": 0}, "workers is 0"),
+        ({"devices": [-1]}, "a device is 0 or more"),
+        ({"devices": [0], "workers": WorkerProcesses()}, "both given"),
         ({"devices": "cuda:0"}, r"give a list: devices=\['cuda:0'\]"),
         ({"name": "a b"}, "Model name can only contain"),
         ({"name": "x" * 300}, "at most 255"),
