@@ -319,9 +319,7 @@ def test_classes_that_cannot_be_made() -> None:
 
     with pytest.raises(PyTritonDefinitionError, match="has no method __call__"):
         define(NoCall)
-    with pytest.raises(
-        PyTritonDefinitionError, match="missing a required argument: 'path'"
-    ):
+    with pytest.raises(PyTritonDefinitionError, match="missing a required argument: 'path'"):
         define(NeedsMore)
     assert define(NeedsMore, workers=WorkerProcesses(kwargs={"path": "here"})).name == "NeedsMore"
 
