@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import ssl
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -20,6 +21,7 @@ from pytriton.exceptions import (
     PyTritonServerError,
 )
 from pytriton.server.locate import locate_backends
+from pytriton.server.owner import OwnerMark, has_ended
 from pytriton.server.ports import Endpoint
 from pytriton.server.remote import RemoteServer
 from pytriton.server.workspace import Workspace
@@ -38,6 +40,7 @@ _DRAIN_POLL_S: Final = 0.01
 _NO_BACKEND: Final = "unable to find backend library"
 _LIBRARY: Final = f"libtriton_{BACKEND_NAME}.so"
 _GENERATION: Final = "pytriton_generation"
+_OWNER: Final = "pytriton_owner"
 
 
 class RemoteRun(Run):
@@ -58,6 +61,8 @@ class RemoteRun(Run):
         self._library: dict[str, bytes] = {}
         self._generations: dict[str, int] = {}
         self._was_live = False
+        self._mark: OwnerMark | None = None
+        self._mark_path = workspace.path / ".owner"
 
     def server_failure(self) -> PyTritonRuntimeError | None:
         """Why the server does not run, if it does not."""
@@ -163,6 +168,9 @@ class RemoteRun(Run):
             self._release([*going, *self.leaving])
         finally:
             stop_workers(self.bindings)
+            mark, self._mark = self._mark, None
+            if mark is not None:
+                mark.close()
 
     def _wait_live(self) -> None:
         deadline = time.monotonic() + DEFAULT_TRITON_STARTUP_TIMEOUT_S
@@ -170,25 +178,38 @@ class RemoteRun(Run):
             failure = self.server_failure()
             if failure is None:
                 self._was_live = True
-            elif time.monotonic() > deadline or self.ended.wait(_START_POLL_S):
+                return
+            will_stay = isinstance(failure.__cause__, ssl.SSLError)
+            if will_stay or time.monotonic() > deadline or self.ended.wait(_START_POLL_S):
                 raise failure
 
     def _check_unused(self, names: Sequence[str]) -> None:
         self._server.check_access(_ASK_TIMEOUT_S)
         for name in names:
-            if self._server.has_model(name, _ASK_TIMEOUT_S):
+            if self._server.has_model(name, _ASK_TIMEOUT_S) and not self._inherits(name):
                 raise PyTritonInvalidOperationError(
                     f'The Triton server at {self._server.url} has a model "{name}" already. Bind under '
                     f"another name, or unload that one first: POST /v2/repository/models/{name}/unload."
                 )
 
+    def _inherits(self, name: str) -> bool:
+        """Whether a model is that of a program which was killed; then it is taken out."""
+        if not has_ended(self._server.parameter(name, _OWNER, _ASK_TIMEOUT_S)):
+            return False
+        LOGGER.warning('model "%s" was left behind by a program that was killed; it is replaced.', name)
+        self._server.unload(name, _LOAD_TIMEOUT_S)
+        return True
+
     def _load(self, name: str, trouble: Future[str] | None = None, *, anew: bool = False) -> None:
         # Files that come with the request have no time: the server keeps what is configured as before.
         if anew or not self._library:
             self._generations[name] = self._generations.get(name, 0) + 1
-        generation = {_GENERATION: {"string_value": str(self._generations.get(name, 0))}}
+        if self._mark is None:
+            self._mark = OwnerMark(self._mark_path)
+        ours = {_GENERATION: str(self._generations.get(name, 0)), _OWNER: str(self._mark.path)}
         config = dict(self.repository.config(name))
-        config["parameters"] = {**config.get("parameters", {}), **generation}
+        parameters = {key: {"string_value": value} for key, value in ours.items()}
+        config["parameters"] = {**config.get("parameters", {}), **parameters}
         try:
             self._load_with_library(name, config)
         except PyTritonModelLoadError as error:

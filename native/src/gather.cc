@@ -169,7 +169,6 @@ void Gather::Add(BatchRequest& request) {
       request.outputs.push_back(static_cast<uint32_t>(found - binding_.outputs.begin()));
     }
   }
-  std::sort(request.outputs.begin(), request.outputs.end());  // as declared; Triton has them by name
   CheckAlike(inputs);
   AddMeta(request);
   AddInputs(inputs);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
 #include <string>
 
 #include "pytriton/shm_layout.h"
@@ -70,6 +71,10 @@ uint64_t SendResponse(const Binding& binding, const SlotView& slot, const Result
                       uint32_t index, uint64_t first_row, BatchRequest& request) {
   Response response(request.handle.get());
   uint64_t copied = 0;
+  // In the order in which the function gave them: that of their records, while Triton asks for them by name.
+  std::sort(request.outputs.begin(), request.outputs.end(), [&](uint32_t left, uint32_t right) {
+    return std::less<>()(results.Find(index, left), results.Find(index, right));
+  });
   for (const uint32_t output : request.outputs) {
     if (const TensorRecord* record = results.Find(index, output)) {
       const Share share = ShareOf(*record, first_row, request.rows, binding.batching);

@@ -76,6 +76,10 @@ class RemoteServer(abc.ABC):
         """Whether a version of a model takes requests, whoever has loaded it."""
 
     @abc.abstractmethod
+    def parameter(self, name: str, key: str, timeout_s: float) -> str:
+        """A parameter in the configuration of a model; "" if there is none, or it is not told."""
+
+    @abc.abstractmethod
     def load(self, name: str, config: Mapping[str, Any], files: Files, timeout_s: float) -> None:
         """Load a model of these files; returns when it is ready."""
 
@@ -126,6 +130,16 @@ class HttpServer(RemoteServer):
         """Whether a version of a model takes requests, whoever has loaded it."""
         status, _ = self._request("GET", f"/v2/models/{quote(name, safe='')}/ready", None, timeout_s)
         return status == http.client.OK
+
+    def parameter(self, name: str, key: str, timeout_s: float) -> str:
+        """A parameter in the configuration of a model; "" if there is none, or it is not told."""
+        path = f"/v2/models/{quote(name, safe='')}/config"
+        try:
+            status, text = self._request("GET", path, None, timeout_s)
+            document = json.loads(text) if status == http.client.OK else {}
+            return str(document["parameters"][key]["string_value"])
+        except (PyTritonServerError, KeyError, TypeError, ValueError):
+            return ""
 
     def load(self, name: str, config: Mapping[str, Any], files: Files, timeout_s: float) -> None:
         """Load a model of these files; returns when it is ready."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import grpc
 
+from pytriton.exceptions import PyTritonServerError
 from pytriton.server.remote import Files, RemoteServer, ServerUrl
 from pytriton.server.security import TRITON_ACCESS_HEADER
 
@@ -21,6 +22,7 @@ _BYTES: Final = 2
 _TRUE: Final = b"\x08\x01"
 """A message whose first field is true."""
 _MODEL, _PARAMETERS = 2, 3
+_TEXT, _VALUE = 1, 2
 _STRING_VALUE, _BYTES_VALUE = 3, 4
 
 
@@ -53,6 +55,19 @@ class GrpcServer(RemoteServer):
             return self._call("ModelReady", _field(1, name.encode()), timeout_s) == _TRUE
         except grpc.RpcError as error:
             raise self.unreachable(_details(error)) from error
+
+    def parameter(self, name: str, key: str, timeout_s: float) -> str:
+        """A parameter in the configuration of a model; "" if there is none, or it is not told."""
+        try:
+            reply = self._call("ModelConfig", _field(1, name.encode()), timeout_s)
+        except (grpc.RpcError, PyTritonServerError):
+            return ""
+        # An entry of the map of parameters: its key, and a message whose first field is the text.
+        _, _, entry = reply.partition(_field(1, key.encode()))
+        try:
+            return _first_field(_first_field(entry, _VALUE << 3 | _BYTES), _TEXT << 3 | _BYTES).decode()
+        except (IndexError, ValueError):
+            return ""
 
     def load(self, name: str, config: Mapping[str, Any], files: Files, timeout_s: float) -> None:
         """Load a model of these files; returns when it is ready."""
@@ -94,6 +109,18 @@ def _parameter(key: str, value: bytes) -> bytes:
 
 def _field(number: int, content: bytes) -> bytes:
     return _varint(number << 3 | _BYTES) + _varint(len(content)) + content
+
+
+def _first_field(message: bytes, tag: int) -> bytes:
+    if message[0] != tag:
+        raise ValueError(f"expected field {tag}, got {message[0]}")
+    length, position, shift = 0, 1, 0
+    while True:
+        byte = message[position]
+        length |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 0x80:
+            return message[position : position + length]
 
 
 def _varint(value: int) -> bytes:

@@ -22,6 +22,7 @@ from pytriton.decorators import batch
 from pytriton.model_config import ModelConfig, Tensor
 from pytriton.triton import TritonSecurityConfig
 from tests.helpers.clients import Array
+from tests.helpers.gate import wait_until
 from tests.helpers.server import LOCAL, TIMEOUT_S, Model, Server, running
 
 TOKEN = "secret"
@@ -93,3 +94,25 @@ def test_streams(server: Server) -> None:
             [[1], [1]],
         ]
     assert asyncio.run(later()) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_unloading_and_loading(scheme: str) -> None:
+    """Of a server of its own: whoever may, takes a model out and puts it in again."""
+    x, y = [Tensor((1,), np.float32, "x")], [Tensor((1,), np.float32, "y")]
+    security = TritonSecurityConfig(access_token=TOKEN, restricted_endpoints=["model-repository"])
+    with running(Model("echo", echo, x, y), security_config=security) as own:
+        own_url = f"{scheme}://{LOCAL}:{own.http_port if scheme == 'http' else own.grpc_port}"
+        with (
+            ModelClient(own_url, "echo") as stranger,
+            ModelClient(own_url, "echo", access_token=TOKEN) as client,
+        ):
+            with pytest.raises(PyTritonClientAccessDeniedError):
+                stranger.unload_model()
+            assert stranger.infer_sample([1])["y"] == 1
+            client.unload_model()
+            wait_until(lambda: own.get("/v2/models/echo/ready").status != 200, "a model that is gone")
+            with pytest.raises(PyTritonClientAccessDeniedError):
+                stranger.load_model()
+            client.load_model()
+            assert client.infer_sample([2])["y"] == 2

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from pytriton.model_config import Tensor
 from pytriton.triton import TritonSecurityConfig
 from tests.helpers.clients import inputs_for
 from tests.helpers.server import LOCAL, TIMEOUT_S, Model, Server, free_ports
+from tests.helpers.tls import make_certificates
 
 FLOATS = [Tensor((-1,), np.float32)]
 DOCUMENT = {"inputs": [{"name": "INPUT_1", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]}
@@ -36,31 +36,9 @@ def echo(INPUT_1: Any) -> list[Any]:
 MODEL = Model("m", echo, FLOATS, FLOATS)
 
 
-def openssl(*arguments: str | Path) -> None:
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=TIMEOUT_S)
-
-
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate authority, and certificates of a server and of a client that it has signed."""
-    folder = tmp_path_factory.mktemp("certificates")
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl(
-        *("req", "-x509", *key, "-keyout", folder / "ca.key", "-out", folder / "ca.crt", "-days", "2"),
-        *("-subj", "/CN=ca"),
-    )
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    for name in ("server", "client"):
-        openssl(
-            *("req", "-new", *key, "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.csr"),
-            *("-subj", f"/CN={name}"),
-        )
-        openssl(
-            *("x509", "-req", "-in", folder / f"{name}.csr", "-CA", folder / "ca.crt", "-days", "2"),
-            *("-CAkey", folder / "ca.key", "-CAcreateserial", "-extfile", folder / "names"),
-            *("-out", folder / f"{name}.crt"),
-        )
-    return folder
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 def ask_over_tls(server: Server, **options: Any) -> list[list[float]]:

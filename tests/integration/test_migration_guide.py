@@ -312,7 +312,7 @@ def test_remotetriton(serve: Serve) -> None:
 
 def test_other_exceptions() -> None:
     said = dict(re.findall(r"^\| ([^|]*) \|[^|]*\| `(\w+)`", section("Other exceptions"), re.MULTILINE))
-    raised = {
+    raised: dict[str, Callable[[], object]] = {
         "empty token": lambda: Triton(security_config=TritonSecurityConfig(access_token="")),
         'from_dict({"http': lambda: TritonConfig.from_dict({"http_port": "x"}),
         "from_dict({})": lambda: ModelConfigParser.from_dict({}),

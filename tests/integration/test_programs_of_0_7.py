@@ -174,16 +174,22 @@ def test_functions_of_models_may_call_one_another(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
-def test_outputs_come_in_the_order_of_the_model(serve: Serve, protocol: str) -> None:
+def test_outputs_come_in_the_order_of_the_function(serve: Serve, protocol: str) -> None:
     @batch
     def function(INPUT_1: Array) -> dict[str, Array]:
         return {"b": INPUT_1, "c": INPUT_1, "a": INPUT_1}
 
-    server = serve(Model("m", function, FLOATS, [Tensor((-1,), np.float32, name) for name in "bca"]))
+    def undecorated(requests: list[Request]) -> list[dict[str, Array]]:
+        return [function([request])[0] for request in requests]
+
+    named = [Tensor((-1,), np.float32, name) for name in "cab"]
+    server = serve(Model("m", function, FLOATS, named), Model("n", undecorated, FLOATS, named))
     url = f"{protocol}://{LOCAL}:{server.http_port if protocol == 'http' else server.grpc_port}"
-    with ModelClient(url, "m") as client:
-        assert list(client.infer_sample(np.ones(1, np.float32))) == ["b", "c", "a"]
-    assert [output["name"] for output in server.infer("m", DOCUMENT).json["outputs"]] == ["b", "c", "a"]
+    for name in ("m", "n"):
+        with ModelClient(url, name) as client:
+            assert list(client.infer_sample(np.ones(1, np.float32))) == ["b", "c", "a"]
+        outputs = server.infer(name, DOCUMENT).json["outputs"]
+        assert [output["name"] for output in outputs] == ["b", "c", "a"]
 
 
 def test_an_unrecoverable_error_is_answered_at_once(serve: Serve) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from pytriton.server.locate import locate_backends, locate_server
 from pytriton.triton import RemoteTriton, TritonSecurityConfig
 from tests.helpers.gate import Gate, wait_for_queue, wait_until
 from tests.helpers.server import LOCAL, Address, Server, free_ports
+from tests.helpers.tls import make_certificates, tls_in_front_of
 from tests.helpers.vectors import TIMEOUT_S, Pending, answer, document, gated, outputs, times
 from tests.helpers.vectors import vector_model as model
 
@@ -99,6 +101,21 @@ def test_models_in_the_server_of_a_triton(serve: Callable[..., Server], scheme: 
     assert ready_models(server) == ["own:1"]
     assert is_ready(server)
     assert server.triton.is_alive()
+
+
+def test_over_https(serve: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = serve(model("own", times(2)), security_config=TritonSecurityConfig(access_token="word"))
+    certificates = make_certificates(tmp_path)
+    with tls_in_front_of(server.http_port, certificates) as port:
+        stranger = RemoteTriton(f"https://localhost:{port}", access_token="word")
+        with pytest.raises(PyTritonServerError, match="certificate verify failed"):
+            stranger.connect()
+        # As for every program that uses OpenSSL: the authorities that it trusts.
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "ca.crt"))
+        with RemoteTriton(f"https://localhost:{port}", access_token="word") as remote:
+            model("theirs", times(3)).bind_to(remote)
+            assert [answer(server, name, 1) for name in ("own", "theirs")] == [[2], [3]]
+        assert ready_models(server) == ["own:1"]
 
 
 def test_bound_before_connect_and_connected_again(serve: Callable[..., Server]) -> None:
@@ -358,7 +375,10 @@ def test_end_of_the_server_is_the_end_of_the_program(serve: Callable[..., Server
     assert list(tmp_path.iterdir()) == []
 
 
-def test_killed_program_fails_only_its_own_models(serve: Callable[..., Server], tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_killed_program_fails_only_its_own_models_and_is_replaced(
+    serve: Callable[..., Server], tmp_path: Path, scheme: str, caplog: pytest.LogCaptureFixture
+) -> None:
     server = serve(model("own", times(5)), security_config=None)
     with remote_program(server, tmp_path) as program:
         pending = Pending(server, "gated", 7)
@@ -366,9 +386,14 @@ def test_killed_program_fails_only_its_own_models(serve: Callable[..., Server], 
         program.kill()
         assert pending.reply().status == 503
         assert answer(server, "own", 1) == [5]
-    given = {"triton-access-token": server.triton.get_access_token() or ""}
-    for name in ("double", "gated"):
-        assert server.post(f"/v2/repository/models/{name}/unload", {}, given).status == 200
-    with RemoteTriton(url_of(server), access_token=given["triton-access-token"]) as remote:
-        model("double", times(3)).bind_to(remote)
-        assert answer(server, "double", 1) == [3]
+    with (
+        RemoteTriton(url_of(server, scheme), access_token=server.triton.get_access_token()) as remote,
+        caplog.at_level(logging.WARNING, "pytriton.triton"),
+    ):
+        for name in ("double", "gated"):
+            model(name, times(3)).bind_to(remote)
+            assert answer(server, name, 1) == [3]
+            assert f'model "{name}" was left behind by a program that was killed' in caplog.text
+        with pytest.raises(PyTritonInvalidOperationError, match='has a model "own" already'):
+            model("own", times(3)).bind_to(remote)
+    assert is_ready(server)
