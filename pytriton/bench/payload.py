@@ -8,6 +8,7 @@ from typing import Any
 
 from pytriton.client._grpc_wire import encode as encode_grpc
 from pytriton.client._http_body import message_of
+from pytriton.client._operations import Infer
 from pytriton.client._request import Call
 from pytriton.client._session import Session
 from pytriton.client._url import TritonUrl
@@ -80,15 +81,15 @@ def message_for(
         as_batch: Whether the values begin with the batch dimension.
         as_json: Whether values travel as JSON over HTTP, not as bytes.
     """
-    session.check_kind(decoupled=False)
     call = Call.create((), dict(inputs), dict(parameters) or None, is_batch=as_batch)
-    operation = session.operation(session.signature.inputs_of(call), call)
+    operation = session.command(call).operation
+    assert isinstance(operation, Infer)
     url: TritonUrl = session.settings.url
     if url.protocol == "grpc":
         return encode_grpc(operation)
     if as_json:
-        session.binary = False
-        operation = session.operation(session.signature.inputs_of(call), call)
+        session.inference.binary = False
+        operation = session.command(call).operation
     return b"".join(message_of(encode_http(operation), url.without_scheme, session.settings.headers))
 
 

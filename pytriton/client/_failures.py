@@ -17,7 +17,15 @@ from pytriton.client.exceptions import (
 )
 from pytriton.exceptions import ErrorCode
 
-__all__ = ["CONNECTING", "NotHttp", "from_grpc_status", "from_http_failure", "from_http_status", "wrong_port"]
+__all__ = [
+    "CONNECTING",
+    "NotHttp",
+    "from_grpc_status",
+    "from_http_failure",
+    "from_http_status",
+    "late",
+    "wrong_port",
+]
 
 _BY_HTTP_STATUS: Final = {
     400: ErrorCode.INVALID_ARG,
@@ -87,6 +95,18 @@ def wrong_port(what: str, target: str) -> PyTritonClientProtocolError:
     else:
         advice = "This looks like the HTTP port; use http://host:port (8000 by default) or the gRPC port."
     return PyTritonClientProtocolError(f"{what}: {target} answers in another protocol. {advice}")
+
+
+def late(command: Exchange, timeout_s: float | None = None) -> PyTritonClientTimeoutError:
+    """The exception for a stream: a response did not come in time, or all did not come in `timeout_s`."""
+    if timeout_s is not None:
+        return PyTritonClientTimeoutError(
+            f"{command.what}: not all responses came within the {timeout_s:.3g} s for them. Deadline Exceeded"
+        )
+    return PyTritonClientTimeoutError(
+        f"{command.what}: Timeout while waiting for model to return the next response, "
+        f"which did not come within {command.timeout_s:.3g} s."
+    )
 
 
 class NotHttp(Exception):

@@ -45,6 +45,9 @@ class Transport(Protocol):
     def exchange(self, command: Exchange) -> Any:
         """Ask the server."""
 
+    def stream(self, command: Exchange, timeout_s: float | None) -> Any:
+        """Send a request whose responses are read one by one: a StreamCall."""
+
     def close(self) -> None:
         """Close all connections."""
 

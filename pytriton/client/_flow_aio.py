@@ -19,6 +19,9 @@ class AsyncTransport(Protocol):
     async def exchange(self, command: Exchange) -> Any:
         """Ask the server."""
 
+    async def stream(self, command: Exchange, timeout_s: float | None) -> Any:
+        """Send a request whose responses are read one by one: an AsyncStreamCall."""
+
     async def close(self) -> None:
         """Close all connections."""
 

@@ -15,6 +15,7 @@ from pytriton.client import _failures
 from pytriton.client import _operations as ops
 from pytriton.client._flow import Exchange
 from pytriton.client._forks import renew_after_fork
+from pytriton.client._grpc_stream import GrpcStreamCall
 from pytriton.client._grpc_wire import decode, encode, method_of
 from pytriton.client._settings import Settings
 from pytriton.client._url import TritonUrl
@@ -67,10 +68,10 @@ class GrpcTransport:
             raise self.failure(error, command) from error
         return decode(operation, data, command.what)
 
-    def stream(self, command: Exchange, timeout_s: float | None) -> Any:
-        """Start a call whose responses are read one by one."""
+    def stream(self, command: Exchange, timeout_s: float | None) -> GrpcStreamCall:
+        """Send a request whose responses are read one by one, within `timeout_s` all together."""
         try:
-            return self._channel().stream_stream(method_of(command.operation, streaming=True))(
+            call = self._channel().stream_stream(method_of(command.operation, streaming=True))(
                 iter((encode(command.operation),)),
                 timeout=timeout_s,
                 metadata=metadata_of(command.headers),
@@ -78,6 +79,7 @@ class GrpcTransport:
             )
         except ValueError as error:  # the channel is closed
             raise self.failure(error, command) from error
+        return GrpcStreamCall(call, command, self.failure)
 
     def failure(self, error: Exception, command: Exchange) -> Exception:
         """The exception of ours for one of gRPC's."""

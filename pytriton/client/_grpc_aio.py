@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from pytriton.client._failures import late
 from pytriton.client._flow import Exchange
 from pytriton.client._grpc import (
     channel_credentials,
@@ -61,8 +62,8 @@ class AsyncGrpcTransport:
             raise await self.failure(error, command) from error
         return decode(operation, data, command.what)
 
-    def stream(self, command: Exchange, timeout_s: float | None) -> Any:
-        """Start a call whose responses are read one by one."""
+    async def stream(self, command: Exchange, timeout_s: float | None) -> _StreamCall:
+        """Send a request whose responses are read one by one, within `timeout_s` all together."""
         call = self._channel.stream_stream(method_of(command.operation, streaming=True))(
             iter((encode(command.operation),)),
             timeout=timeout_s,
@@ -70,7 +71,7 @@ class AsyncGrpcTransport:
             compression=compression_of(command.operation),
         )
         self._streams.add(call)
-        return call
+        return _StreamCall(self, call, command)
 
     async def failure(self, error: Exception, command: Exchange) -> Exception:
         """The exception of ours for one of gRPC's."""
@@ -99,6 +100,31 @@ class AsyncGrpcTransport:
     def abandon(self) -> None:
         """Give up a channel whose event loop has ended."""
         self._closed = True
+
+
+class _StreamCall:
+    """A call whose every response must come in time."""
+
+    def __init__(self, transport: AsyncGrpcTransport, call: Any, command: Exchange) -> None:
+        self._transport = transport
+        self._call = call
+        self._command = command
+
+    async def read(self) -> bytes | None:
+        """The next response; None if there are no more."""
+        try:
+            data = await asyncio.wait_for(self._call.read(), self._command.timeout_s)
+            return None if data is grpc.aio.EOF else data
+        except asyncio.TimeoutError:
+            raise late(self._command) from None
+        except grpc.RpcError as error:
+            raise await self._transport.failure(error, self._command) from error
+        except asyncio.CancelledError as error:
+            raise self._transport.closed_or(error, self._command) from None
+
+    def cancel(self) -> None:
+        """Want no more; the server is told."""
+        self._call.cancel()
 
 
 def _closed(command: Exchange) -> PyTritonClientClosedError:

@@ -17,10 +17,10 @@ from pytriton.client._grpc_messages import SERVICE, message
 from pytriton.client._recycled import recycled_copy
 from pytriton.client._tensors import Buffer, decode_data, decode_list
 from pytriton.client._wire import InRegion
-from pytriton.client.exceptions import PyTritonClientProtocolError
+from pytriton.client.exceptions import PyTritonClientInferenceServerError, PyTritonClientProtocolError
 from pytriton.exceptions import PyTritonValidationError
 
-__all__ = ["decode", "decode_stream", "encode", "method_of"]
+__all__ = ["decode", "encode", "method_of", "stream_decoder"]
 
 _RAW_INPUT: Final = b"\x3a"  # field 7, length-delimited
 _RAW_OUTPUT: Final = 6
@@ -100,18 +100,25 @@ def decode(operation: ops.Operation, data: bytes, what: str) -> Any:
         raise _unreadable(what, error) from error
 
 
-def decode_stream(data: bytes, what: str) -> tuple[str, dict[str, Any]]:
-    """The error message, empty if there is none, and the outputs of one response of a stream."""
-    try:
-        error, response = "", memoryview(b"")
-        for number, value, _ in _fields(memoryview(data)):
-            if number == 1:
-                error = bytes(value).decode("utf-8", "replace")
-            elif number == 2:
-                response = value
-        return error, _decode_infer(response)
-    except Exception as cause:
-        raise _unreadable(what, cause) from cause
+def stream_decoder(what: str) -> Callable[[bytes], dict[str, Any]]:
+    """Reads one response of a stream: its outputs, or the exception that it amounts to."""
+
+    def decode_response(data: bytes) -> dict[str, Any]:
+        try:
+            error, response = "", memoryview(b"")
+            for number, value, _ in _fields(memoryview(data)):
+                if number == 1:
+                    error = bytes(value).decode("utf-8", "replace")
+                elif number == 2:
+                    response = value
+            outputs = _decode_infer(response)
+        except Exception as cause:
+            raise _unreadable(what, cause) from cause
+        if error:
+            raise PyTritonClientInferenceServerError(f"{what}: {error}")
+        return outputs
+
+    return decode_response
 
 
 def _unreadable(what: str, error: Exception) -> PyTritonClientProtocolError:

@@ -12,6 +12,7 @@ from pytriton.client._flow import Exchange
 from pytriton.client._forks import renew_after_fork
 from pytriton.client._http_body import compressed
 from pytriton.client._http_connection import Attempt, Connection
+from pytriton.client._http_stream import HttpStreamCall
 from pytriton.client._settings import Settings
 from pytriton.client._wire import decode, encode
 from pytriton.client.exceptions import PyTritonClientClosedError
@@ -47,6 +48,10 @@ class HttpTransport:
         with Attempt(self, command, request) as attempt:
             reply = attempt.reply()
         return decode(operation, reply, command.what)
+
+    def stream(self, command: Exchange, timeout_s: float | None) -> HttpStreamCall:
+        """Send a request whose responses are read one by one, within `timeout_s` all together."""
+        return HttpStreamCall(self, command, timeout_s)
 
     def close(self) -> None:
         """Close all connections; requests that are under way fail."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 from pytriton.client import _failures
 from pytriton.client import _operations as ops
 from pytriton.client._flow import Exchange
+from pytriton.client._http_aio_stream import AsyncHttpStreamCall
 from pytriton.client._http_body import compressed, decompressed, message_of
 from pytriton.client._http_reader import ReplyReader
 from pytriton.client._settings import Settings
@@ -21,7 +22,7 @@ from pytriton.client._wire import HttpReply, decode, encode
 from pytriton.client.exceptions import PyTritonClientClosedError
 from pytriton.client.options import Tls
 
-__all__ = ["AsyncHttpTransport"]
+__all__ = ["AioConnection", "AsyncHttpTransport"]
 
 _CONNECTIONS: Final = 128
 
@@ -34,8 +35,8 @@ class AsyncHttpTransport:
         self._target = settings.target
         self._tls = (settings.tls or Tls()).context() if settings.url.is_encrypted else None
         self._loop = asyncio.get_running_loop()
-        self._idle: collections.deque[_Connection] = collections.deque()
-        self._open: set[_Connection] = set()
+        self._idle: collections.deque[AioConnection] = collections.deque()
+        self._open: set[AioConnection] = set()
         self._places = asyncio.Semaphore(_CONNECTIONS)
         self._closed = False
 
@@ -68,6 +69,25 @@ class AsyncHttpTransport:
             ) from error
         return decode(operation, reply, command.what)
 
+    async def stream(self, command: Exchange, timeout_s: float | None) -> AsyncHttpStreamCall:
+        """Send a request whose responses are read one by one, within `timeout_s` all together."""
+        begin = self._loop.time()
+        limit_s = command.timeout_s if timeout_s is None else min(timeout_s, command.timeout_s)
+
+        def failure(error: Exception, stage: str) -> Exception:
+            return _failures.from_http_failure(error, stage, command, self._target, closed=self._closed)
+
+        message = message_of(encode(command.operation), self._url.without_scheme, command.headers)
+        try:
+            connection = await self._take(begin + limit_s)
+            left_s = None if timeout_s is None else timeout_s - (self._loop.time() - begin)
+            call = AsyncHttpStreamCall(connection, command, left_s, failure, self._give_back)
+            connection.send(message, call)
+            return call
+        except (OSError, asyncio.TimeoutError) as error:
+            cause = TimeoutError() if isinstance(error, asyncio.TimeoutError) else error
+            raise failure(cause, _failures.CONNECTING) from error
+
     async def close(self) -> None:
         """Close all connections; requests that are under way fail."""
         self._closed = True
@@ -85,7 +105,7 @@ class AsyncHttpTransport:
             with contextlib.suppress(RuntimeError):
                 connection.abort()
 
-    async def _take(self, deadline: float) -> _Connection:
+    async def _take(self, deadline: float) -> AioConnection:
         if self._closed:
             raise PyTritonClientClosedError(f"The client of {self._target} is closed.")
         while self._idle:
@@ -93,15 +113,15 @@ class AsyncHttpTransport:
             if not connection.lost.done():
                 return connection
         connecting = self._loop.create_connection(
-            lambda: _Connection(self._loop), self._url.hostname, self._url.port, ssl=self._tls
+            lambda: AioConnection(self._loop), self._url.hostname, self._url.port, ssl=self._tls
         )
         _, connected = await self._limited(connecting, deadline)
-        fresh: _Connection = connected
+        fresh: AioConnection = connected
         self._open.add(fresh)
         fresh.lost.add_done_callback(lambda _: self._open.discard(fresh))
         return fresh
 
-    def _give_back(self, connection: _Connection) -> None:
+    def _give_back(self, connection: AioConnection) -> None:
         if connection.is_reusable and not self._closed:
             self._idle.append(connection)
         else:
@@ -113,7 +133,7 @@ class AsyncHttpTransport:
         return await asyncio.wait_for(awaitable, max(deadline - self._loop.time(), 0.001))
 
 
-class _Connection(asyncio.Protocol):
+class AioConnection(asyncio.Protocol):
     """One connection, which carries one request at a time."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -122,6 +142,8 @@ class _Connection(asyncio.Protocol):
         self._loop = loop
         self._reader = ReplyReader()
         self._answer: asyncio.Future[HttpReply] | None = None
+        self._stream: AsyncHttpStreamCall | None = None
+        self._is_paused = False
 
     async def ask(self, message: list[Any], deadline: float) -> HttpReply:
         """Send a request and wait for the reply."""
@@ -139,6 +161,20 @@ class _Connection(asyncio.Protocol):
         finally:
             self._answer = None
             expiry.cancel()
+
+    def send(self, message: list[Any], stream: AsyncHttpStreamCall) -> None:
+        """Send a request whose reply is for a stream."""
+        self.is_reusable = False
+        self._reader = ReplyReader()
+        self._stream = stream
+        for piece in message:
+            self._transport.write(piece)
+
+    def flow(self, wanted: bool) -> None:
+        """Read on, or wait until more is wanted."""
+        if wanted == self._is_paused and not self._transport.is_closing():
+            self._is_paused = not wanted
+            (self._transport.resume_reading if wanted else self._transport.pause_reading)()
 
     def abort(self) -> None:
         """Close the connection at once."""
@@ -160,7 +196,7 @@ class _Connection(asyncio.Protocol):
             self._settle()
 
     def data_received(self, data: bytes) -> None:
-        if self._answer is None or self._answer.done():
+        if self._stream is None and (self._answer is None or self._answer.done()):
             self._transport.abort()  # nobody asked
             return
         try:
@@ -172,12 +208,20 @@ class _Connection(asyncio.Protocol):
 
     def _settle(self) -> None:
         reader = self._reader
-        if reader.is_complete and self._answer is not None and not self._answer.done():
+        if (stream := self._stream) is not None:
+            if reader.is_complete:
+                self.is_reusable, self._stream = reader.keeps_open, None
+                self.flow(True)
+            stream.heard(reader)
+        elif reader.is_complete and self._answer is not None and not self._answer.done():
             self.is_reusable = reader.keeps_open
             self._answer.set_result(reader.reply())
 
     def _fail(self, error: Exception) -> None:
-        if self._answer is not None and not self._answer.done():
+        if (stream := self._stream) is not None:
+            self._stream = None
+            stream.failed(error)
+        elif self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)
 
     def _expire(self) -> None:

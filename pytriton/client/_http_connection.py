@@ -146,6 +146,18 @@ class Attempt:
         else:
             reader.end()
 
+    def renew(self, deadline: float) -> None:
+        """Have a new deadline, for the next response of a stream."""
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._deadline = deadline
+        self._socket.settimeout(left)
+
+    def interrupt(self) -> None:
+        """End the waiting of the thread that reads."""
+        self._connection.interrupt()
+
     def limit(self) -> None:
         """Wait no longer than until the deadline; TimeoutError if that is over."""
         left = self._deadline - time.monotonic()

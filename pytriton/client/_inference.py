@@ -15,6 +15,7 @@ import numpy as np
 from pytriton import dtypes
 from pytriton.client import _operations as ops
 from pytriton.client._flow import Exchange, Flow, Pause
+from pytriton.client._generate import Generation
 from pytriton.client._request import Call, Input, Signature
 from pytriton.client._settings import Settings
 from pytriton.client._tensors import Array, TensorData, encode_array
@@ -66,15 +67,30 @@ class Inference:
 
     def stream(self, signature: Signature, call: Call) -> Flow[StreamRequest]:
         """The request whose responses come one by one; its timeout is that of each response."""
+        settings, timeout_s = self.settings, self.settings.inference_timeout_s
         self._check_kind(signature, decoupled=True)
         inputs = signature.inputs_of(call)
-        timeout_s = self.settings.inference_timeout_s
+        if settings.url.protocol == "http":
+            generation = Generation(signature, inputs, call, settings.what)
+            operation: ops.Operation = generation.operation(settings.model_name, settings.model_version)
+            return StreamRequest(self._exchange(operation, call, timeout_s), generation.outputs)
         memory, placed = self.memory, None
-        if memory is not None and self.binary and self.settings.url.protocol == "grpc":
+        if memory is not None:
             placed = yield from memory.place(inputs, {}, self._asking(call, timeout_s))
         tensors = [_tensor(item) for item in inputs] if placed is None else placed.tensors
         operation = self._operation(tensors, call, self._id(call), placed)
-        return StreamRequest(self._exchange(operation, call, timeout_s), memory, placed)
+        from pytriton.client._grpc_wire import stream_decoder
+
+        return StreamRequest(
+            self._exchange(operation, call, timeout_s), stream_decoder(settings.what), memory, placed
+        )
+
+    def command(self, signature: Signature, call: Call, *, decoupled: bool) -> Exchange:
+        """The whole request, over the wire; the timeout is that of each response."""
+        self._check_kind(signature, decoupled=decoupled)
+        tensors = [_tensor(item) for item in signature.inputs_of(call)]
+        operation = self._operation(tensors, call, self._id(call))
+        return self._exchange(operation, call, self.settings.inference_timeout_s)
 
     def _check_kind(self, signature: Signature, *, decoupled: bool) -> None:
         """Streaming models need streaming clients, and the others the others."""
@@ -227,8 +243,16 @@ class Inference:
 class StreamRequest:
     """A request of a stream, and its inputs in shared memory, if they are there."""
 
-    def __init__(self, command: Exchange, memory: Memory | None = None, placed: Placed | None = None) -> None:
+    def __init__(
+        self,
+        command: Exchange,
+        outputs: Callable[[bytes], dict[str, Array]],
+        memory: Memory | None = None,
+        placed: Placed | None = None,
+    ) -> None:
         self.command = command
+        self.outputs = outputs
+        """The outputs of one response, or the exception that it amounts to."""
         self._memory = memory
         self._placed = placed
 

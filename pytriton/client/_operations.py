@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pytriton.client._tensors import TensorData
 
 __all__ = [
+    "Generate",
     "GetConfig",
     "GetMetadata",
     "GetStatistics",
@@ -169,6 +170,20 @@ class Infer(Operation):
     compression: str | None = None
     binary: bool = True
     """Whether tensors travel as bytes; HTTP without the binary extension needs JSON."""
+
+    @property
+    def is_idempotent(self) -> bool:
+        """A model may do anything."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Generate(Operation):
+    """Run a model over HTTP that gives any number of responses, which come as events."""
+
+    model: str
+    version: str
+    document: Mapping[str, Any]
 
     @property
     def is_idempotent(self) -> bool:

@@ -125,6 +125,10 @@ class Signature:
             self._check_batch(inputs, may_split)
         return inputs
 
+    def wire_shape(self, name: str) -> tuple[int, ...]:
+        """The shape of an input in requests, without the batch dimension; -1 is any size."""
+        return tuple(self._wire_shapes.get(name, self.inputs[name].shape))
+
     def debatched(self, outputs: dict[str, Any], call: Call) -> dict[str, Any]:
         """The outputs of one sample, without the batch dimension."""
         for name in self._scalar_outputs & outputs.keys():

@@ -77,6 +77,10 @@ class Session:
         """The request whose responses come one by one."""
         return self.inference.stream(self.signature, call)
 
+    def command(self, call: Call, *, decoupled: bool = False) -> Exchange:
+        """The whole request, over the wire, for those who send it themselves."""
+        return self.inference.command(self.signature, call, decoupled=decoupled)
+
     def connect(self, timeout_s: float | None = None) -> Flow[TritonModelConfig]:
         """Ask for the model's configuration; wait for a server that is not there yet or just starts."""
         waiting = _Waiting(self.settings.init_timeout_s if timeout_s is None else timeout_s)

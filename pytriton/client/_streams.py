@@ -3,28 +3,38 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-import grpc
-
-from pytriton.client._flow import Exchange
-from pytriton.client._grpc import GrpcTransport
-from pytriton.client._grpc_aio import AsyncGrpcTransport
-from pytriton.client._grpc_wire import decode_stream
 from pytriton.client._inference import StreamRequest
 from pytriton.client._tensors import Array
-from pytriton.client.exceptions import PyTritonClientInferenceServerError, PyTritonClientTimeoutError
+from pytriton.client.exceptions import PyTritonClientError
 
-__all__ = ["AsyncResponses", "Responses"]
+__all__ = ["AsyncResponses", "AsyncStreamCall", "Responses", "StreamCall"]
 
 Outputs = dict[str, Array]
 Self = TypeVar("Self", bound="Responses")
-_END: Any = object()
+
+
+class StreamCall(Protocol):
+    """A request under way that is answered bit by bit; its exceptions are the clients'."""
+
+    def __next__(self) -> bytes:
+        """The next response; StopIteration if there are no more."""
+
+    def cancel(self) -> None:
+        """Want no more; may be called at any time, by any thread, after the end too."""
+
+
+class AsyncStreamCall(Protocol):
+    """The same for one event loop."""
+
+    async def read(self) -> bytes | None:
+        """The next response; None if there are no more."""
+
+    def cancel(self) -> None:
+        """Want no more."""
 
 
 class Responses(Iterator[Outputs]):
@@ -36,27 +46,26 @@ class Responses(Iterator[Outputs]):
 
     def __init__(
         self,
-        transport: GrpcTransport,
+        begin: Callable[[], StreamCall],
         request: StreamRequest,
-        timeout_s: float | None,
         finish: Callable[[Outputs], Outputs],
     ) -> None:
         """Send the request.
 
         Args:
-            transport: Connection to the server.
-            request: The request; its timeout is that of each response.
-            timeout_s: Time for all responses together.
+            begin: Sends it.
+            request: The request.
             finish: What is done with each response.
         """
-        self._transport = transport
         self._request = request
-        self._command = command = request.command
         self._finish = finish
         self._over = True
-        self._call = transport.stream(command, timeout_s)
+        try:
+            self._call = begin()
+        except BaseException:
+            request.end(complete=False)
+            raise
         self._over = False
-        self._alarm = _Alarm(command.timeout_s, self._call.cancel)
 
     def __iter__(self) -> Responses:
         return self
@@ -65,19 +74,16 @@ class Responses(Iterator[Outputs]):
         if self._over:
             raise StopIteration
         try:
-            with self._alarm:
-                data = next(self._call, _END)
-            if data is _END:
-                self._request.end(complete=True)
-                self.close()
-                raise StopIteration
-            return self._finish(_outputs(data, self._command))
-        except grpc.RpcError as error:
-            closed, late = self._over, self._alarm.has_rung
+            return self._finish(self._request.outputs(next(self._call)))
+        except StopIteration:
+            self._request.end(complete=True)
             self.close()
-            if closed:
+            raise
+        except PyTritonClientError:
+            if self._over:  # by another thread
                 raise StopIteration from None
-            raise _late(self._command) if late else self._transport.failure(error, self._command) from error
+            self.close()
+            raise
         except BaseException:
             self.close()
             raise
@@ -85,7 +91,6 @@ class Responses(Iterator[Outputs]):
     def close(self) -> None:
         """Want no more responses; the server is told."""
         self._over = True
-        self._alarm.stop()
         self._call.cancel()
         self._request.end(complete=False)
 
@@ -112,17 +117,18 @@ class AsyncResponses(AsyncIterator[Outputs]):
 
     def __init__(
         self,
-        begin: Callable[[], Awaitable[tuple[AsyncGrpcTransport, StreamRequest, float | None]]],
+        begin: Callable[[], Awaitable[tuple[StreamRequest, Callable[[], Awaitable[AsyncStreamCall]]]]],
         finish: Callable[[Outputs], Outputs],
     ) -> None:
         """Send nothing yet.
 
         Args:
-            begin: Gives connection, request and the time for all responses, at the first iteration.
+            begin: Gives the request, and what sends it, at the first iteration.
             finish: What is done with each response.
         """
         self._begin = begin
         self._finish = finish
+        self._request: StreamRequest | None = None
         self._call: Any = None
         self._over = False
 
@@ -133,28 +139,18 @@ class AsyncResponses(AsyncIterator[Outputs]):
         if self._over:
             raise StopAsyncIteration
         try:
-            if self._call is None:
-                self._transport, self._request, timeout_s = await self._begin()
-                self._command = self._request.command
-                self._call = self._transport.stream(self._command, timeout_s)
-            data = await asyncio.wait_for(self._call.read(), self._command.timeout_s)
-            if data is grpc.aio.EOF:
-                self._over = True
-                self._request.end(complete=True)
-                raise StopAsyncIteration
-            return self._finish(_outputs(data, self._command))
-        except asyncio.TimeoutError:
-            self._cancel()
-            raise _late(self._command) from None
-        except grpc.RpcError as error:
-            self._cancel()
-            raise await self._transport.failure(error, self._command) from error
-        except asyncio.CancelledError as error:
-            self._cancel()
-            raise self._transport.closed_or(error, self._command) if self._call else error from None
+            if self._request is None:
+                self._request, send = await self._begin()
+                self._call = await send()
+            data = await self._call.read()
+            if data is not None:
+                return self._finish(self._request.outputs(data))
         except BaseException:
             self._cancel()
             raise
+        self._over = True
+        self._request.end(complete=True)
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Want no more responses; the server is told."""
@@ -164,68 +160,9 @@ class AsyncResponses(AsyncIterator[Outputs]):
         self._over = True
         if self._call is not None:
             self._call.cancel()
+        if self._request is not None:
             self._request.end(complete=False)
 
     def __del__(self) -> None:
         if not getattr(self, "_over", True):
             self._cancel()
-
-
-class _Alarm:
-    """Calls a function when a block takes too long; one thread watches over all blocks of a stream."""
-
-    def __init__(self, timeout_s: float, ring: Callable[[], object]) -> None:
-        self._timeout_s = timeout_s
-        self._ring = ring
-        self._changed = threading.Condition()
-        self._deadline: float | None = None
-        self._idle = False
-        self._stopped = False
-        self._thread: threading.Thread | None = None
-        self.has_rung = False
-
-    def __enter__(self) -> None:
-        with self._changed:
-            self._deadline = time.monotonic() + self._timeout_s
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="pytriton-stream", daemon=True)
-                self._thread.start()
-            elif self._idle:
-                self._changed.notify()
-
-    def __exit__(self, *_: object) -> None:
-        self._deadline = None
-
-    def stop(self) -> None:
-        """End the thread."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify()
-
-    def _watch(self) -> None:
-        with self._changed:
-            while not self._stopped:
-                deadline = self._deadline
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    self.has_rung = True
-                    break
-                self._idle = deadline is None
-                self._changed.wait(left)
-            else:
-                return
-        self._ring()
-
-
-def _outputs(data: bytes, command: Exchange) -> Outputs:
-    error, outputs = decode_stream(data, command.what)
-    if error:
-        raise PyTritonClientInferenceServerError(f"{command.what}: {error}")
-    return outputs
-
-
-def _late(command: Exchange) -> PyTritonClientTimeoutError:
-    return PyTritonClientTimeoutError(
-        f"{command.what}: Timeout while waiting for model to return the next response, "
-        f"which did not come within {command.timeout_s:.3g} s."
-    )

@@ -18,7 +18,16 @@ from pytriton.client._tensors import Buffer, TensorData, decode_data, decode_lis
 from pytriton.client.exceptions import PyTritonClientInferenceServerError, PyTritonClientProtocolError
 from pytriton.exceptions import PyTritonValidationError
 
-__all__ = ["HEADER_LENGTH", "HttpReply", "HttpRequest", "InRegion", "decode", "encode", "model_path"]
+__all__ = [
+    "HEADER_LENGTH",
+    "HttpReply",
+    "HttpRequest",
+    "InRegion",
+    "decode",
+    "encode",
+    "error_text",
+    "model_path",
+]
 
 HEADER_LENGTH: Final = "inference-header-content-length"
 _UNREADABLE: Final = (
@@ -90,7 +99,7 @@ def decode(operation: ops.Operation, reply: HttpReply, what: str) -> Any:
             503,
         ):
             return False
-        raise _failures.from_http_status(reply.status, _error_text(reply), what)
+        raise _failures.from_http_status(reply.status, error_text(reply), what)
     try:
         return _DECODERS[type(operation)](reply)
     except _UNREADABLE as error:
@@ -101,7 +110,8 @@ def decode(operation: ops.Operation, reply: HttpReply, what: str) -> Any:
         ) from error
 
 
-def _error_text(reply: HttpReply) -> str:
+def error_text(reply: HttpReply) -> str:
+    """What a reply says went wrong."""
     text = bytes(reply.body[: 1 << 20]).decode("utf-8", "replace").strip()
     try:
         error = json.loads(text)["error"]
@@ -174,6 +184,12 @@ def _encode_infer(operation: ops.Infer) -> HttpRequest:
     body += [tensor.data for tensor in operation.inputs if tensor.region is None]
     headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(head))}
     return HttpRequest("POST", path, body, headers)
+
+
+def _encode_generate(operation: ops.Generate) -> HttpRequest:
+    path = f"{model_path(operation.model, operation.version)}/generate_stream"
+    headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+    return HttpRequest("POST", path, [_dumps(operation.document).encode()], headers)
 
 
 def _describe_input(tensor: TensorData, binary: bool) -> dict[str, Any]:
@@ -276,6 +292,7 @@ def _nothing(_: HttpReply) -> None:
 
 _ENCODERS: Final[dict[type[ops.Operation], Callable[[Any], HttpRequest]]] = {
     ops.Infer: _encode_infer,
+    ops.Generate: _encode_generate,
     ops.ServerLive: _get("/v2/health/live"),
     ops.ServerReady: _get("/v2/health/ready"),
     ops.ServerMetadata: _get("/v2"),

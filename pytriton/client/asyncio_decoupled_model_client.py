@@ -3,30 +3,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from pytriton.client._async import AsyncClient
+from pytriton.client._inference import StreamRequest
 from pytriton.client._request import Call
+from pytriton.client._streams import AsyncResponses, AsyncStreamCall
 from pytriton.client._tensors import Array
-from pytriton.client.decoupled_model_client import check_protocol
-
-if TYPE_CHECKING:
-    from pytriton.client._grpc_aio import AsyncGrpcTransport
-    from pytriton.client._inference import StreamRequest
-    from pytriton.client._streams import AsyncResponses
 
 __all__ = ["AsyncioDecoupledModelClient"]
 
 
-class AsyncioDecoupledModelClient(AsyncClient["AsyncResponses"]):
-    """Asks a model that gives any number of responses to a request (decoupled), over gRPC.
+class AsyncioDecoupledModelClient(AsyncClient[AsyncResponses]):
+    """Asks a model that gives any number of responses to a request (decoupled), over gRPC or HTTP.
 
-    Its methods return asynchronous iterators; each response must come within `inference_timeout_s`. Any
-    number of them may be under way at the same time. For example:
+    Its methods return asynchronous iterators; each response must come within `inference_timeout_s`, and all
+    of them within `InferOptions.timeout_s` if that is given. Any number of them may be under way at a time.
+    For example:
 
     async with AsyncioDecoupledModelClient("grpc://localhost", "Story") as client:
         async for outputs in client.infer_sample("Once upon a time"):
             print(outputs["text"])
+
+    Leaving an iterator early, by `await aclose()`, cancels the request on the server. Over HTTP
+    (`/generate_stream`) tensors are text and have no shape of their own: what that cannot carry is refused
+    with a PyTritonClientValueError before anything is sent.
     """
 
     def _infer(
@@ -34,18 +36,16 @@ class AsyncioDecoupledModelClient(AsyncClient["AsyncResponses"]):
     ) -> AsyncResponses:
         call: Call | None = None
 
-        async def begin() -> tuple[AsyncGrpcTransport, StreamRequest, float | None]:
+        async def begin() -> tuple[StreamRequest, Callable[[], Awaitable[AsyncStreamCall]]]:
             nonlocal call
-            check_protocol(self._settings)
             call = Call.create(inputs, named, parameters, headers, options, is_batch=is_batch)
+            timeout_s = call.options.timeout_s
             await self._ready()
             request = await self._run(self._session.stream(call))
-            return cast("AsyncGrpcTransport", self._open()), request, call.options.timeout_s
+            return request, lambda: self._open().stream(request.command, timeout_s)
 
         def finish(outputs: dict[str, Array]) -> dict[str, Array]:
             assert call is not None
             return self._session.signature.debatched(outputs, call)
-
-        from pytriton.client._streams import AsyncResponses
 
         return AsyncResponses(begin, finish)

@@ -120,7 +120,7 @@ class LocalStreamClient(_InProcess["LocalResponses"]):
 
     def _begin(self, call: Call) -> LocalResponses:
         signature = self._session.signature
-        command = self._run(self._session.stream(call)).command
+        command = self._session.command(call, decoupled=True)
         return LocalResponses(self._local, command, lambda outputs: signature.debatched(outputs, call))
 
     def _outcome(self, begun: LocalResponses) -> LocalResponses:

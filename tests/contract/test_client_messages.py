@@ -20,6 +20,7 @@ from pytriton.client import _grpc_wire, _wire
 from pytriton.client import _operations as ops
 from pytriton.client._grpc_messages import SCHEMA, message
 from pytriton.client._tensors import TensorData, encode_array
+from pytriton.client.exceptions import PyTritonClientInferenceServerError
 
 _ENUM, _INT32 = 14, 5
 ARRAYS = [
@@ -153,13 +154,12 @@ def test_grpc_responses_are_read(arrays: dict[str, Any]) -> None:
     for name, array in _grpc_wire.decode(infer({}, {}), data, "here").items():
         np.testing.assert_array_equal(array, arrays[name])
         assert array.flags.writeable
-    error, outputs = _grpc_wire.decode_stream(
-        service_pb2.ModelStreamInferResponse(
-            error_message="no", infer_response=response(arrays, raw=True)
-        ).SerializeToString(),
-        "here",
-    )
-    assert (error, list(outputs)) == ("no", list(arrays))
+    decode_stream = _grpc_wire.stream_decoder("here")
+    part = service_pb2.ModelStreamInferResponse(infer_response=response(arrays, raw=True))
+    assert list(decode_stream(part.SerializeToString())) == list(arrays)
+    part.error_message = "no"
+    with pytest.raises(PyTritonClientInferenceServerError, match="here: no"):
+        decode_stream(part.SerializeToString())
 
 
 @pytest.mark.parametrize("arrays", ARRAYS[:3])

@@ -248,18 +248,6 @@ def test_the_wrong_kind_of_model(server: StreamingServer, make: Any) -> None:
         client.infer_sample([1])
 
 
-def test_not_over_http() -> None:
-    with pytest.raises(PyTritonClientValueError, match="over gRPC"):
-        DecoupledModelClient("http://localhost", "m")
-
-    async def main() -> None:
-        async with AsyncioDecoupledModelClient("http://localhost", "m") as client:
-            with pytest.raises(PyTritonClientValueError, match="over gRPC"):
-                await values(client.infer_sample([1]))
-
-    asyncio.run(main())
-
-
 def test_bad_input_leaves_the_client_usable(server: StreamingServer, make: Any) -> None:
     async def main() -> None:
         async with make(server.url, "count") as client:
