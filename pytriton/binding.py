@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pytriton._functions import InferFunction, ProcessFunction, ThreadFunctions, Workers
 from pytriton.exceptions import PyTritonInvalidOperationError, PyTritonValidationError
-from pytriton.model_config import ModelConfig, Tensor, rules
+from pytriton.model_config import DeviceKind, ModelConfig, Tensor, rules
 from pytriton.model_config.generator import ModelConfigGenerator
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.supervision.pool import ProcessWorkers
@@ -146,7 +146,7 @@ class Binding:
             # Fewer workers need no fewer instances: the surplus waits for a worker, and to take one away the
             # server would wait until its batch is done.
             if count > max(number or 1 for number in self.model.instance_group.values()):
-                groups = dict.fromkeys(self.model.instance_group, count)
+                groups: dict[DeviceKind, int | None] = dict.fromkeys(self.model.instance_group, count)
                 self.model = replace(self.model, instance_group=groups)
                 set_instances()
             if isinstance(workers, ProcessWorkers) and more < 0:

@@ -39,8 +39,8 @@ class AsyncClient(BaseModelClient, Generic[Answer]):
     def infer_sample(
         self,
         *inputs: Any,
-        parameters: dict[str, str | int | float | bool] | None = None,
-        headers: dict[str, str | int | float | bool] | None = None,
+        parameters: Mapping[str, str | int | float | bool] | None = None,
+        headers: Mapping[str, str | int | float | bool] | None = None,
         options: InferOptions | None = None,
         **named_inputs: Any,
     ) -> Answer:
@@ -58,8 +58,8 @@ class AsyncClient(BaseModelClient, Generic[Answer]):
     def infer_batch(
         self,
         *inputs: Any,
-        parameters: dict[str, str | int | float | bool] | None = None,
-        headers: dict[str, str | int | float | bool] | None = None,
+        parameters: Mapping[str, str | int | float | bool] | None = None,
+        headers: Mapping[str, str | int | float | bool] | None = None,
         options: InferOptions | None = None,
         **named_inputs: Any,
     ) -> Answer:

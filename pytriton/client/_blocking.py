@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -35,8 +36,8 @@ class BlockingClient(BaseModelClient, Generic[Answer]):
     def infer_sample(
         self,
         *inputs: Any,
-        parameters: dict[str, str | int | float | bool] | None = None,
-        headers: dict[str, str | int | float | bool] | None = None,
+        parameters: Mapping[str, str | int | float | bool] | None = None,
+        headers: Mapping[str, str | int | float | bool] | None = None,
         options: InferOptions | None = None,
         **named_inputs: Any,
     ) -> Answer:
@@ -54,8 +55,8 @@ class BlockingClient(BaseModelClient, Generic[Answer]):
     def infer_batch(
         self,
         *inputs: Any,
-        parameters: dict[str, str | int | float | bool] | None = None,
-        headers: dict[str, str | int | float | bool] | None = None,
+        parameters: Mapping[str, str | int | float | bool] | None = None,
+        headers: Mapping[str, str | int | float | bool] | None = None,
         options: InferOptions | None = None,
         **named_inputs: Any,
     ) -> Answer:

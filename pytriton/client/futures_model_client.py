@@ -104,8 +104,8 @@ class FuturesModelClient:
     def infer_sample(
         self,
         *inputs: Any,
-        parameters: dict[str, str | int | float | bool] | None = None,
-        headers: dict[str, str | int | float | bool] | None = None,
+        parameters: Mapping[str, str | int | float | bool] | None = None,
+        headers: Mapping[str, str | int | float | bool] | None = None,
         options: InferOptions | None = None,
         **named_inputs: Any,
     ) -> Future[dict[str, Array]]:
@@ -124,8 +124,8 @@ class FuturesModelClient:
     def infer_batch(
         self,
         *inputs: Any,
-        parameters: dict[str, str | int | float | bool] | None = None,
-        headers: dict[str, str | int | float | bool] | None = None,
+        parameters: Mapping[str, str | int | float | bool] | None = None,
+        headers: Mapping[str, str | int | float | bool] | None = None,
         options: InferOptions | None = None,
         **named_inputs: Any,
     ) -> Future[dict[str, Array]]:

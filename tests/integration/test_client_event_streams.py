@@ -150,7 +150,7 @@ def test_responses_in_order(url: str, ask: Any) -> None:
 
 
 def test_the_same_as_over_grpc(server: Server, url: str, ask: Any) -> None:
-    inputs = {
+    inputs: dict[str, Any] = {
         "f": np.array([1.5, -2.25, 3e-30, 0.1], np.float32),
         "i": np.array([[2**62, 2, 3], [4, 5, -(2**63)]]),
         "b": np.array([True]),

@@ -41,7 +41,7 @@ def test_parents_of_earlier_versions() -> None:
     assert issubclass(PyTritonClientInvalidUrlError, PyTritonClientValueError)
     # A refused connection was a timeout in 0.7, and programs catch it as one.
     assert issubclass(PyTritonClientConnectionError, PyTritonClientTimeoutError)
-    # So was waiting for a model that is not there; and it was the server that refused input that does not fit.
+    # So was waiting for a model that is not there; and it was the server that refused bad input.
     assert issubclass(PyTritonClientModelUnavailableError, PyTritonClientTimeoutError)
     assert issubclass(PyTritonClientInputError, PyTritonClientInferenceServerError)
     assert issubclass(PyTritonClientInputError, PyTritonClientValueError)
