@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import pytriton
-from pytriton.cli import bench, check, config, infer, models, serve, top
+from pytriton.cli import bench, check, config, infer, init, models, serve, top
 from pytriton.cli.exits import Commands
 
 __all__ = ["app"]
@@ -36,6 +36,7 @@ def default(
         check.check()
 
 
+init.add_to(app)
 serve.add_to(app)
 models.add_to(app)
 infer.add_to(app)

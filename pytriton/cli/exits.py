@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 
+import pytriton
 from pytriton.client.exceptions import (
     PyTritonClientConnectionError,
     PyTritonClientError,
@@ -33,6 +37,7 @@ LACKING: Final = 4
 """The server answers but lacks what the command needs."""
 INTERRUPTED: Final = 130
 
+_OURS: Final = str(Path(pytriton.__path__[0])) + os.sep
 _TAKEN: Final = " is taken: "
 
 
@@ -88,4 +93,15 @@ def _show_users_traceback(error: BaseException) -> None:
     ):
         if isinstance(error, PyTritonClientError):
             return
-        typer.echo("".join(traceback.format_exception(cause)).rstrip(), err=True)
+        typer.echo("".join(_formatted(cause)).rstrip(), err=True)
+
+
+def _formatted(error: BaseException) -> Iterator[str]:
+    """The traceback without what is ours: it ends where the user's code called us."""
+    told = traceback.TracebackException.from_exception(error)
+    link: traceback.TracebackException | None = told
+    while link is not None:
+        frames = [frame for frame in link.stack if not frame.filename.startswith(_OURS)]
+        link.stack = traceback.StackSummary.from_list(frames)
+        link = link.__cause__ or link.__context__
+    yield from told.format()

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -21,6 +22,7 @@ from pytriton.configuration.layers import Layers, in_force
 from pytriton.launch import standby
 from pytriton.launch.announcement import announced
 from pytriton.launch.panel import describe, panel, urls
+from pytriton.launch.refresh import Refresher, on_hangup
 from pytriton.launch.reload import Reloader
 from pytriton.launch.target import load_triton
 from pytriton.triton import Triton, TritonBase
@@ -84,7 +86,12 @@ def serve(
         try:
             with _server_log_held_back():
                 triton.run() if isinstance(triton, Triton) else triton.connect()
-            with contextlib.suppress(KeyboardInterrupt), _announced(triton):
+            read = functools.partial(layers_of, server_options, host, config, app=target, log_level=log_level)
+            with (
+                contextlib.suppress(KeyboardInterrupt),
+                _announced(triton),
+                _refreshing(triton, layers, read),
+            ):
                 _show(triton, layers, as_json)
                 triton.serve()
         finally:
@@ -117,6 +124,14 @@ def _serve_and_reload(layers: Layers, directories: list[Path]) -> int:
 
 def _announced(triton: TritonBase) -> contextlib.AbstractContextManager[None]:
     return announced(urls(triton.endpoints), _token(triton))
+
+
+def _refreshing(
+    triton: TritonBase, layers: Layers, read: Callable[[], Layers]
+) -> contextlib.AbstractContextManager[None]:
+    if not isinstance(triton, Triton) or standby.watched is not None:
+        return contextlib.nullcontext()
+    return on_hangup(Refresher(triton, layers, read).refresh)
 
 
 def _token(triton: TritonBase) -> str | None:

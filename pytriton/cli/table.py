@@ -10,10 +10,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from pytriton.cli.exits import BAD_INPUT, Failure
 from pytriton.configuration.file import ConfigFile, find_config_file, read_config_file
 from pytriton.configuration.layers import Layers
 from pytriton.constants import TRITON_LOCAL_IP
+from pytriton.exceptions import PyTritonValidationError
 from pytriton.server.config import Option, options
 
 __all__ = ["CONFIG_VARIABLE", "layers_of", "with_server_options"]
@@ -85,7 +85,7 @@ def _file(config: Path | None) -> ConfigFile | None:
     if config is None:
         return find_config_file(Path.cwd())
     if not config.is_file():
-        raise Failure(f"--config: there is no file {config}.", BAD_INPUT)
+        raise PyTritonValidationError(f"--config: there is no file {config}.")
     return read_config_file(config)
 
 

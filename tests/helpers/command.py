@@ -71,6 +71,7 @@ class Command:
             env={**os.environ, "COLUMNS": "120"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # without a terminal, so that SIGHUP is no hang-up
         )
         self.pid = self._process.pid
         self.said = ""
@@ -96,6 +97,10 @@ class Command:
         """Send it a signal and wait; its exit code."""
         self._process.send_signal(number)
         return self._process.wait(_TIMEOUT_S)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     def wait(self) -> int:
         """Its exit code."""

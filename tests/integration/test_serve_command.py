@@ -7,6 +7,7 @@ import contextlib
 import signal
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,3 +152,34 @@ def test_help_lists_the_table(service: Path) -> None:
     assert result.returncode == 0
     for text in ("--http-port", "--no-allow-grpc", "--cache-config", "Port of the HTTP endpoint (8000)."):
         assert text in result.stdout
+
+
+def test_sighup_lets_the_running_server_have_what_it_can(service: Path) -> None:
+    file = service / "pyproject.toml"
+    traces = f'trace_config = ["triton,file={service / "trace.json"}"'
+    file.write_text(f'[tool.pytriton]\napp = "service:app"\n{traces}]\n')
+    with serving_command(service) as (command, address, said):
+        token = {"triton-access-token": said["access_token"]}
+
+        def settings(path: str) -> Any:
+            return address.request("GET", path, headers=token).json
+
+        assert settings("/v2/logging")["log_verbose_level"] == 0
+        more = 'log_verbose = 2\nlog_info = false\nid = "x"'
+        file.write_text(f'[tool.pytriton]\napp = "service:app"\n{more}\n{traces}]\n')
+        command.signal(signal.SIGHUP)
+        line = command.expect("SIGHUP")
+        assert "changed log_verbose, log_info; id will change when it is started again." in line
+        assert settings("/v2/logging")["log_verbose_level"] == 2
+        assert settings("/v2/logging")["log_info"] is False
+        file.write_text(f'[tool.pytriton]\n{traces}, "rate=77", "level=TENSORS", "triton,count=5"]\n')
+        command.signal(signal.SIGHUP)
+        assert "changed log_verbose, log_info, trace_config." in command.expect("SIGHUP")
+        assert settings("/v2/logging")["log_verbose_level"] == 0
+        found = settings("/v2/trace/setting")
+        assert (found["trace_rate"], found["trace_level"], found["trace_count"]) == ("77", ["TENSORS"], "5")
+        file.write_text("[tool.pytriton]\nhttp_prot = 1\n")
+        command.signal(signal.SIGHUP)
+        assert "nothing is changed: " in command.expect("SIGHUP")
+        assert scaled(address) == [2.0, 4.0]
+        assert command.end() == 0
