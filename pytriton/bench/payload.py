@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,6 @@ from pytriton.client._http_body import message_of
 from pytriton.client._operations import Infer
 from pytriton.client._request import Call
 from pytriton.client._session import Session
-from pytriton.client._url import TritonUrl
 from pytriton.client._wire import encode as encode_http
 from pytriton.client.exceptions import PyTritonClientValueError
 from pytriton.model_config.triton_model_config import TensorSpec, TritonModelConfig
@@ -70,27 +70,30 @@ def message_for(
     parameters: Mapping[str, Any],
     *,
     as_batch: bool,
-    as_json: bool = False,
+    binary: bool,
 ) -> bytes:
     """The whole HTTP request, or the gRPC message, that asks a model.
 
     Args:
-        session: What is known of the model and of the server.
+        session: What is known of the model.
         inputs: Values by input.
         parameters: Parameters of the request.
         as_batch: Whether the values begin with the batch dimension.
-        as_json: Whether values travel as JSON over HTTP, not as bytes.
+        binary: Whether values travel as bytes over HTTP, not as JSON.
     """
+    settings = session.settings
+    if session.signature.decoupled:
+        raise PyTritonClientValueError(
+            f"{settings.what} is decoupled: it may give any number of responses; a load is made of requests "
+            "that have one each."
+        )
     call = Call.create((), dict(inputs), dict(parameters) or None, is_batch=as_batch)
     operation = session.command(call).operation
     assert isinstance(operation, Infer)
-    url: TritonUrl = session.settings.url
-    if url.protocol == "grpc":
+    if settings.url.protocol == "grpc":
         return encode_grpc(operation)
-    if as_json:
-        session.inference.binary = False
-        operation = session.command(call).operation
-    return b"".join(message_of(encode_http(operation), url.without_scheme, session.settings.headers))
+    request = encode_http(dataclasses.replace(operation, binary=binary))
+    return b"".join(message_of(request, settings.url.without_scheme, settings.headers))
 
 
 def _fits(shape: Sequence[int], spec: TensorSpec) -> bool:

@@ -110,7 +110,8 @@ def bench(
         session = server.session(model, version)
         arrays, as_batch = _inputs(session, inputs or (), file, shape or (), batch_size, zeros)
         parameters = reading.parameters_of(parameter or ())
-        message = payload.message_for(session, arrays, parameters, as_batch=as_batch, as_json=as_text)
+        binary = not as_text and "binary_tensor_data" in (about.get("extensions") or ())
+        message = payload.message_for(session, arrays, parameters, as_batch=as_batch, binary=binary)
         rows = len(next(iter(arrays.values()))) if as_batch and arrays else 1
         plan = Plan(
             protocol=server.url.protocol,

@@ -168,7 +168,7 @@ def test_bench_fails_if_requests_fail(server: Server) -> None:
 
 def test_bench_of_a_stream_is_refused(server: Server) -> None:
     result = pytriton("bench", "spell", "-u", server.url)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert 'model "spell"' in result.stderr
     assert "is decoupled" in result.stderr
 
