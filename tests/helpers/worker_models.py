@@ -28,6 +28,7 @@ __all__ = [
     "count_up",
     "make_scaler",
     "pid_of",
+    "slow_pid",
 ]
 
 Array = npt.NDArray[Any]
@@ -170,3 +171,10 @@ def broken_constructor(what: str) -> Callable[..., Any]:
         return 5  # type: ignore[return-value]
     BEHAVIOURS[what]()
     raise AssertionError
+
+
+@batch
+def slow_pid(x: Array) -> dict[str, Array]:
+    """The process that answers, after a while, and what was asked."""
+    time.sleep(0.01)
+    return {"pid": np.concatenate([np.full((len(x), 1), os.getpid()), x], axis=1).astype(np.int64)}
