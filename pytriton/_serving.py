@@ -239,7 +239,12 @@ class TritonBase(abc.ABC):
     @property
     def models(self) -> list[TritonModelConfig]:
         """The models that are bound, in the order of binding."""
-        return [binding.model for binding in list(self._bindings.values())]
+        return [binding.model for binding in self.bindings]
+
+    @property
+    def bindings(self) -> list[Binding]:
+        """What is bound, in the order of binding."""
+        return list(self._bindings.values())
 
     @property
     def endpoints(self) -> list[Endpoint]:

@@ -44,11 +44,13 @@ class Binding:
         self._cancel_coroutines = config.cancel_coroutines
         self._warmups = copy.deepcopy(config.model_warmup or [])
         self._workers: Workers | None = None
+        self._trace_config: Sequence[str] | None = None
         self.socket_path: Path | None = None
         """Where the workers meet the server, once they were started."""
 
     def trace(self, trace_config: Sequence[str] | None) -> None:
         """Trace the functions, if this process has a tracer or the server's settings ask for one."""
+        self._trace_config = trace_config
         self._functions.trace(trace_config)
 
     @property
@@ -90,6 +92,18 @@ class Binding:
     def local_functions(self) -> list[InferFunction]:
         """Functions that can be called here: those of workers in other processes are made anew."""
         return self.functions or self._functions.in_this_process()
+
+    @property
+    def is_for_processes(self) -> bool:
+        """Whether worker processes run the function."""
+        return isinstance(self._functions, ProcessFunction)
+
+    def run_in_processes(self, make: Callable[..., InferFunction], workers: WorkerProcesses) -> None:
+        """Let processes run what `make` makes in each, not the functions given; nothing must run yet."""
+        self._functions = ProcessFunction(self.name, make, workers)
+        self._functions.trace(self._trace_config)
+        groups: dict[DeviceKind, int | None] = dict.fromkeys(self.model.instance_group, workers.total)
+        self.model = replace(self.model, instance_group=groups)
 
     def worker_spec(self, socket_path: Path | str) -> WorkerSpec:
         """What a worker is told of the model, and where it meets the server."""

@@ -45,6 +45,9 @@ def show(
         Path | None,
         typer.Option("--config", envvar=CONFIG_VARIABLE, help="Configuration file, TOML or YAML, to read."),
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes that serve each model.", min=1)
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option("--log-level", help="debug, info, warning or error (warning).")
     ] = None,
@@ -56,7 +59,7 @@ def show(
     server_options: Mapping[str, Any],
 ) -> None:
     """Show every option: its value and where that comes from; takes the options of serve."""
-    layers = layers_of(server_options, host, config, app=target, log_level=log_level)
+    layers = layers_of(server_options, host, config, app=target, workers=workers, log_level=log_level)
     code = None
     if target is not None:
         with in_force(layers):

@@ -25,6 +25,7 @@ from pytriton.launch.panel import describe, panel, urls
 from pytriton.launch.refresh import Refresher, on_hangup
 from pytriton.launch.reload import Reloader
 from pytriton.launch.target import load_triton
+from pytriton.launch.workers import use_processes
 from pytriton.triton import Triton, TritonBase
 
 __all__ = ["add_to", "serve"]
@@ -55,6 +56,12 @@ def serve(
             help="Configuration file, TOML or YAML, instead of pytriton.yaml or pyproject.toml.",
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", help="Processes that serve each model; threads of this one by default.", min=1
+        ),
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option("--log-level", help="debug, info, warning or error (warning).")
     ] = None,
@@ -72,13 +79,15 @@ def serve(
     server_options: Mapping[str, Any],
 ) -> None:
     """Serve what a module names, until Ctrl-C."""
-    layers = layers_of(server_options, host, config, app=target, log_level=log_level)
+    layers = layers_of(server_options, host, config, app=target, workers=workers, log_level=log_level)
     layers.config()  # refuses what does not fit together
     if reload and standby.watched is None:
         raise typer.Exit(_serve_and_reload(layers, reload_dir or [Path.cwd()]))
     _log(layers.value("log_level") or "warning")
     with in_force(layers), interrupted_by_sigterm():
         triton = load_triton(target_of(layers), Path.cwd())
+        if (processes := layers.value("workers")) is not None:
+            use_processes(triton, target_of(layers), Path.cwd(), processes)
         if standby.watched is not None:
             standby.watched.wait_for_ports()
         if not triton.models:

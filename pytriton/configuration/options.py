@@ -16,6 +16,9 @@ SERVE_PREFIX: Final = "PYTRITON_SERVE_"
 
 SERVE_OPTIONS: Final = (
     Option("app", str, "What to serve: module:attribute or file.py:attribute.", "", SERVE_PREFIX),
+    Option(
+        "workers", int, "Processes that serve each model; threads of this one if not given.", "", SERVE_PREFIX
+    ),
     Option("log_level", str, "debug, info, warning or error (warning).", "", SERVE_PREFIX),
 )
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 from pathlib import Path
@@ -182,4 +183,49 @@ def test_sighup_lets_the_running_server_have_what_it_can(service: Path) -> None:
         command.signal(signal.SIGHUP)
         assert "nothing is changed: " in command.expect("SIGHUP")
         assert scaled(address) == [2.0, 4.0]
+        assert command.end() == 0
+
+
+APPLICATION = """
+import os
+from pytriton.app import App
+from pytriton.model_config import Tensor
+from pytriton.triton import Triton
+
+app = App()
+
+
+@app.model
+class Pid:
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+
+    def __call__(self, x: int) -> int:
+        return self.pid
+
+
+def where(requests):
+    return [{"pid": __import__("numpy").array([[os.getpid()]])} for _ in requests]
+
+
+inputs, outputs = [Tensor(name="x", dtype=int, shape=(1,))], [Tensor(name="pid", dtype=int, shape=(1,))]
+app.bind("where", where, inputs, outputs)
+
+
+def make():
+    return app
+"""
+
+
+@pytest.mark.parametrize("target", ["service:app", "service.py:make"])
+def test_workers_are_processes_that_import_the_module(tmp_path: Path, target: str) -> None:
+    (tmp_path / "service.py").write_text(APPLICATION)
+    with serving_command(tmp_path, target, "--workers", "2") as (command, address, _):
+        for model, output in (("Pid", "output"), ("where", "pid")):
+            reply = address.post(f"/v2/models/{model}/generate", {"x": 1})
+            assert reply.status == 200, reply.body
+            assert reply.json[output] not in (command.pid, os.getpid())
+            assert Path(f"/proc/{reply.json[output]}").exists()
+        metrics = address.metrics("Pid")
+        assert metrics["pytriton_workers"] == 2
         assert command.end() == 0
