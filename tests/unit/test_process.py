@@ -123,7 +123,7 @@ def test_somebody_else_on_the_port_is_not_taken_for_the_server(servers: Servers,
     with socket.create_server(("127.0.0.1", port)):
         process = servers.make("attach()\nserve()", port)
         with pytest.raises(PyTritonServerError, match="did not open its endpoints in time"):
-            process.start(timeout_s=0.3)
+            process.start(timeout_s=2.0)
     assert not is_running(process.pid)
 
 
