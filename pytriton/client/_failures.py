@@ -14,6 +14,7 @@ from pytriton.client.exceptions import (
     PyTritonClientInferenceServerError,
     PyTritonClientProtocolError,
     PyTritonClientTimeoutError,
+    PyTritonClientTlsError,
 )
 from pytriton.exceptions import ErrorCode
 
@@ -54,6 +55,11 @@ _NO_CONNECTION: Final = (
 )
 _NOT_HTTP2: Final = ("http1.x", "http/1.", "failed parsing http/2", "expected settings frame", "ssl routines")
 CONNECTING: Final = "connecting to"
+_UNTRUSTED: Final = ("certificate verify failed", "certificate_verify_failed", "hostname mismatch")
+_TLS_HINT: Final = (
+    "Tell the client whom to trust, and what the server wants to see, with "
+    "tls=Tls(ca_file=..., certificate_file=..., key_file=...)."
+)
 _TOKEN_HINT: Final = (
     "The endpoint is restricted: give the client the server's token with access_token=... "
     "(Triton.get_access_token() tells it in the program that serves)."
@@ -73,6 +79,8 @@ def from_grpc_status(name: str, details: str, what: str, target: str) -> PyTrito
     if name == "DEADLINE_EXCEEDED":
         return PyTritonClientTimeoutError(f"{what}: no answer in time from {target}. Deadline Exceeded")
     if name == "UNAVAILABLE":
+        if any(sign in lowered for sign in _UNTRUSTED):
+            return _untrusted(what, target, details)
         if any(sign in lowered for sign in _NOT_HTTP2):
             return wrong_port(what, target)
         if "restricted" in lowered:
@@ -86,6 +94,12 @@ def from_grpc_status(name: str, details: str, what: str, target: str) -> PyTrito
     if name == "UNIMPLEMENTED" and not details:
         details = "the server does not know this call"
     return PyTritonClientInferenceServerError(f"{what}: {details}", _BY_GRPC_STATUS.get(name))
+
+
+def _untrusted(what: str, target: str, details: str) -> PyTritonClientTlsError:
+    return PyTritonClientTlsError(
+        f"{what}: the certificate of {target} is not trusted: {details}. {_TLS_HINT}"
+    )
 
 
 def wrong_port(what: str, target: str) -> PyTritonClientProtocolError:
@@ -141,6 +155,14 @@ def from_http_failure(
             return wrong_port(what, target)
         return PyTritonClientProtocolError(
             f"{what}: {target} does not answer as an HTTP server does; it says {said!r}."
+        )
+    # The ssl module's are OSErrors, and some of them ValueErrors too.
+    lowered = str(error).lower()
+    if any(sign in lowered for sign in _UNTRUSTED):
+        return _untrusted(what, target, str(error))
+    if "wrong_version_number" in lowered or "wrong version number" in lowered:
+        return PyTritonClientTlsError(
+            f"{what}: {target} speaks no TLS; use {target.replace('s://', '://')}, or the port that does."
         )
     if isinstance(error, ValueError):
         return PyTritonClientProtocolError(f"{what}: the answer of {target} cannot be read: {error}.")

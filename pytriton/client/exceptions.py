@@ -16,6 +16,7 @@ PyTritonClientError
     ├── PyTritonClientAccessDeniedError               the endpoint wants a token
     ├── PyTritonClientInputError                      as above: without a check here, the server would say so
     └── PyTritonClientProtocolError                   the answer is not what the protocol says
+        └── PyTritonClientTlsError                    the server's certificate, or ours, will not do
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ __all__ = [
     "PyTritonClientQueueFullError",
     "PyTritonClientSharedMemoryError",
     "PyTritonClientTimeoutError",
+    "PyTritonClientTlsError",
     "PyTritonClientValueError",
 ]
 
@@ -112,6 +114,10 @@ class PyTritonClientProtocolError(PyTritonClientInferenceServerError):
 
 class PyTritonClientSharedMemoryError(PyTritonClientError):
     """The client was made with shared_memory="always", and it cannot be used; the message says why."""
+
+
+class PyTritonClientTlsError(PyTritonClientProtocolError):
+    """There is no encrypted connection: nobody vouches for the server, or one side speaks no TLS."""
 
 
 class PyTritonClientQueueFullError(PyTritonClientError):
