@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from pytriton.client._abort import current_abort
 from pytriton.client._base import BaseModelClient
 from pytriton.client._flow import Flow, Transport, run
 from pytriton.client._forks import renew_after_fork
@@ -16,7 +17,7 @@ from pytriton.client._request import Call
 from pytriton.client._session import Session
 from pytriton.client._settings import Settings
 from pytriton.client._transports import transport_type
-from pytriton.client.exceptions import PyTritonClientClosedError
+from pytriton.client.exceptions import PyTritonClientAbortedError, PyTritonClientClosedError
 from pytriton.client.options import InferOptions
 from pytriton.model_config.triton_model_config import TritonModelConfig
 
@@ -169,6 +170,13 @@ class BlockingClient(BaseModelClient, Generic[Answer]):
 
     def _connect(self) -> TritonModelConfig:
         # One thread asks, and those that come meanwhile get what it gets.
+        while True:
+            try:
+                return self._connect_together()
+            except _LeaderAborted:
+                continue
+
+    def _connect_together(self) -> TritonModelConfig:
         with self._lock:
             connecting = self._connecting
             leads = connecting is None
@@ -188,4 +196,24 @@ class BlockingClient(BaseModelClient, Generic[Answer]):
                 raise
             finally:
                 self._connecting = None
+        if not leads:
+            _wait_for(connecting)
+            if isinstance(connecting.exception(), PyTritonClientAbortedError):
+                raise _LeaderAborted
         return connecting.result()
+
+
+class _LeaderAborted(Exception):
+    """The thread that asked was told to stop; somebody else must ask."""
+
+
+def _wait_for(connecting: Future[Any]) -> None:
+    abort = current_abort()
+    if abort is None:
+        connecting.exception()
+        return
+    changed = threading.Event()
+    connecting.add_done_callback(lambda _: changed.set())
+    with abort.waiting(changed.set):
+        changed.wait()
+    abort.check()

@@ -11,6 +11,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from pytriton.client._abort import current_abort
 from pytriton.client._operations import Operation
 
 __all__ = ["Exchange", "Flow", "Pause", "Transport", "run"]
@@ -62,7 +63,8 @@ def run(flow: Flow[Result], transport: Transport) -> Result:
                     answer = transport.exchange(command)
                 else:
                     answer = None
-                    time.sleep(command.seconds)
+                    abort = current_abort()
+                    (time.sleep if abort is None else abort.sleep)(command.seconds)
             except Exception as error:
                 command = flow.throw(error)
             else:

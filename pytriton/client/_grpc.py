@@ -7,12 +7,14 @@ import contextlib
 import importlib
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any, Final
 
 import grpc
 
 from pytriton.client import _failures
 from pytriton.client import _operations as ops
+from pytriton.client._abort import Abort, current_abort
 from pytriton.client._flow import Exchange
 from pytriton.client._forks import renew_after_fork
 from pytriton.client._grpc_stream import GrpcStreamCall
@@ -58,7 +60,8 @@ class GrpcTransport:
             call = self._calls.get(method)
             if call is None:
                 call = self._calls[method] = self._channel().unary_unary(method)
-            data = call(
+            abort = current_abort()
+            data = (call if abort is None else _interruptible(call, abort))(
                 encode(operation),
                 timeout=command.timeout_s,
                 metadata=metadata_of(command.headers),
@@ -120,13 +123,28 @@ class GrpcTransport:
         return self._opened
 
 
+def _interruptible(call: Any, abort: Abort) -> Callable[..., bytes]:
+    """A call that another thread can end."""
+
+    def run(*arguments: Any, **options: Any) -> bytes:
+        under_way = call.future(*arguments, **options)
+        try:
+            with abort.waiting(under_way.cancel):
+                data: bytes = under_way.result()
+                return data
+        except grpc.FutureCancelledError:
+            abort.check()
+            raise
+
+    return run
+
+
 def channel_options() -> list[tuple[str, Any]]:
     """Messages of any size, and quick attempts to reach a server that comes back."""
     return [
         ("grpc.max_send_message_length", _ANY_SIZE),
         ("grpc.max_receive_message_length", _ANY_SIZE),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
         # A client's connection is its own: others with the same address may be closed.
         ("grpc.use_local_subchannel_pool", 1),

@@ -8,6 +8,7 @@ import threading
 from typing import Any, Final
 
 from pytriton.client import _operations as ops
+from pytriton.client._abort import current_abort
 from pytriton.client._flow import Exchange
 from pytriton.client._forks import renew_after_fork
 from pytriton.client._http_body import compressed
@@ -46,7 +47,12 @@ class HttpTransport:
         if isinstance(operation, ops.Infer) and operation.compression is not None:
             request = compressed(request, operation.compression)
         with Attempt(self, command, request) as attempt:
-            reply = attempt.reply()
+            abort = current_abort()
+            if abort is None:
+                reply = attempt.reply()
+            else:
+                with abort.waiting(attempt.interrupt):
+                    reply = attempt.reply()
         return decode(operation, reply, command.what)
 
     def stream(self, command: Exchange, timeout_s: float | None) -> HttpStreamCall:

@@ -31,6 +31,7 @@ class Connection:
 
     def __init__(self) -> None:
         self.socket: Any = None
+        self._is_interrupted = False
         self._poll = select.poll()
 
     def open(self, address: tuple[str, int], tls: Any, deadline: float) -> None:
@@ -52,6 +53,8 @@ class Connection:
             raise
         self._poll.register(connected, select.POLLIN)
         self.socket = connected
+        if self._is_interrupted:
+            raise ConnectionAbortedError
 
     def is_readable(self) -> bool:
         """Whether something has come, be it the end."""
@@ -59,6 +62,7 @@ class Connection:
 
     def interrupt(self) -> None:
         """End the waiting of the thread that uses the connection."""
+        self._is_interrupted = True
         with contextlib.suppress(OSError, AttributeError):
             self.socket.shutdown(socket.SHUT_RDWR)
 

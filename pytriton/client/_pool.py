@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from pytriton.client._forks import renew_after_fork
+from pytriton.client._future import AbortableFuture
 from pytriton.client.exceptions import PyTritonClientClosedError, PyTritonClientQueueFullError
 
 __all__ = ["Pool"]
@@ -48,7 +49,7 @@ class Pool:
 
     def submit(
         self, function: Callable[[], Any], *, patience_s: float | None, blocking: bool = True
-    ) -> Future[Any]:
+    ) -> AbortableFuture[Any]:
         """Run a function when its turn comes.
 
         Args:
@@ -56,7 +57,7 @@ class Pool:
             patience_s: How long to wait for a place in the queue; None waits without end.
             blocking: Whether to wait for a place at all.
         """
-        future: Future[Any] = Future()
+        future: AbortableFuture[Any] = AbortableFuture()
         with self._changed:
             self._wait_for_place(patience_s if blocking else 0.0)
             self._queue.append((future, function))
@@ -96,7 +97,7 @@ class Pool:
     def _after_fork(self) -> None:
         """Begin with no thread and nothing that waits: those are the parent's."""
         self._changed = threading.Condition()
-        self._queue: collections.deque[tuple[Future[Any], Callable[[], Any]]] = collections.deque()
+        self._queue: collections.deque[tuple[AbortableFuture[Any], Callable[[], Any]]] = collections.deque()
         self._alive = 0
         self._free = 0
 
@@ -126,7 +127,7 @@ class Pool:
                     break
                 future, function = self._queue.popleft()
                 self._changed.notify_all()
-            _settle(future, function)
+            future.settle(function)
             del future, function
             with self._changed:
                 self._free += 1
@@ -145,15 +146,6 @@ class Pool:
             entry = next(entry for entry in self._queue if entry[0] is future)
             self._queue.remove(entry)
             self._changed.notify_all()
-
-
-def _settle(future: Future[Any], function: Callable[[], Any]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        future.set_result(function())
-    except BaseException as error:
-        future.set_exception(error)
 
 
 @functools.cache

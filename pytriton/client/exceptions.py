@@ -10,6 +10,7 @@ PyTritonClientError
 │   └── PyTritonClientModelUnavailableError           the server has no such model or version
 ├── PyTritonClientModelDoesntSupportBatchingError     infer_batch on a model without batches
 ├── PyTritonClientClosedError                         the client is closed
+├── PyTritonClientAbortedError                        the future was aborted while its request was under way
 ├── PyTritonClientSharedMemoryError                   shared_memory="always", and it cannot be used
 ├── PyTritonClientQueueFullError                      too many requests wait in a FuturesModelClient
 └── PyTritonClientInferenceServerError                the server answered with an error
@@ -24,6 +25,7 @@ from __future__ import annotations
 from pytriton.exceptions import ErrorCode
 
 __all__ = [
+    "PyTritonClientAbortedError",
     "PyTritonClientAccessDeniedError",
     "PyTritonClientClosedError",
     "PyTritonClientConnectionError",
@@ -85,6 +87,10 @@ class PyTritonClientModelUnavailableError(PyTritonClientTimeoutError):
 
 class PyTritonClientClosedError(PyTritonClientError):
     """The client is closed."""
+
+
+class PyTritonClientAbortedError(PyTritonClientError):
+    """The future was aborted while its request was under way."""
 
 
 class PyTritonClientModelDoesntSupportBatchingError(PyTritonClientError):

@@ -8,10 +8,10 @@ import functools
 import itertools
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Final
 
+from pytriton.client._future import AbortableFuture
 from pytriton.client._pool import Pool
 from pytriton.client._tensors import Array
 from pytriton.client.model_client import ModelClient
@@ -27,7 +27,8 @@ class FuturesModelClient:
     """Asks one model over HTTP or gRPC; its methods return futures at once.
 
     `max_workers` requests are under way at a time and `max_queue_size` more wait; who sends still more has to
-    wait as well, or gets PyTritonClientQueueFullError. A future that still waits can be cancelled.
+    wait as well, or gets PyTritonClientQueueFullError. `cancel()` cancels a future that still waits;
+    `abort()` ends a request that is under way too.
 
     For example:
 
@@ -108,7 +109,7 @@ class FuturesModelClient:
         headers: Mapping[str, str | int | float | bool] | None = None,
         options: InferOptions | None = None,
         **named_inputs: Any,
-    ) -> Future[dict[str, Array]]:
+    ) -> AbortableFuture[dict[str, Array]]:
         """Run the model on one sample; the future has what ModelClient.infer_sample returns."""
         return self._submit(
             functools.partial(
@@ -128,7 +129,7 @@ class FuturesModelClient:
         headers: Mapping[str, str | int | float | bool] | None = None,
         options: InferOptions | None = None,
         **named_inputs: Any,
-    ) -> Future[dict[str, Array]]:
+    ) -> AbortableFuture[dict[str, Array]]:
         """Run the model on a batch; the future has what ModelClient.infer_batch returns."""
         return self._submit(
             functools.partial(
@@ -154,7 +155,7 @@ class FuturesModelClient:
         """
         infer = self._client.infer_batch if is_batch else self._client.infer_sample
         calls = iter(functools.partial(_apply, infer, each) for each in _with_progress(inputs, progress))
-        window: collections.deque[Future[dict[str, Array]]] = collections.deque()
+        window: collections.deque[AbortableFuture[dict[str, Array]]] = collections.deque()
         try:
             for call in itertools.islice(calls, self._window):
                 window.append(self._pool.submit(call, patience_s=None))
@@ -165,13 +166,13 @@ class FuturesModelClient:
                 yield result
         finally:
             for future in window:
-                future.cancel()
+                future.abort()
 
-    def wait_for_model(self, timeout_s: float) -> Future[None]:
+    def wait_for_model(self, timeout_s: float) -> AbortableFuture[None]:
         """Wait until the model is ready; the future fails if that takes too long."""
         return self._submit(functools.partial(self._client.wait_for_model, timeout_s))
 
-    def model_config(self) -> Future[TritonModelConfig]:
+    def model_config(self) -> AbortableFuture[TritonModelConfig]:
         """The model's configuration."""
         return self._submit(lambda: self._client.model_config)
 
@@ -192,7 +193,7 @@ class FuturesModelClient:
         """Close the client."""
         self.close()
 
-    def _submit(self, function: Any) -> Future[Any]:
+    def _submit(self, function: Any) -> AbortableFuture[Any]:
         return self._pool.submit(function, patience_s=self._patience_s, blocking=not self._non_blocking)
 
 

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, wait
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 
 from pytriton.client import FuturesModelClient
 from pytriton.client.exceptions import (
+    PyTritonClientAbortedError,
     PyTritonClientClosedError,
     PyTritonClientInvalidUrlError,
     PyTritonClientModelUnavailableError,
@@ -24,12 +27,15 @@ from pytriton.client.exceptions import (
 )
 from pytriton.decorators import batch
 from pytriton.model_config import ModelConfig, Tensor
+from pytriton.request import Request
 from tests.helpers.clients import Array
-from tests.helpers.gate import Gate
+from tests.helpers.gate import Gate, wait_until
 from tests.helpers.server import LOCAL, TIMEOUT_S, Model, Server, free_ports, running
 
 gate = Gate()
 calls: list[Any] = []
+begun = threading.Semaphore(0)
+told: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
 
 @batch
@@ -39,10 +45,21 @@ def echo(x: Array) -> dict[str, Array]:
     return {"y": x}
 
 
+def watch(requests: list[Request]) -> list[dict[str, Array]]:
+    begun.release()
+    deadline = time.monotonic() + TIMEOUT_S
+    while not requests[0].is_cancelled() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    told.put(requests[0].is_cancelled())
+    return [{"y": request["x"]} for request in requests]
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     x, y = (Tensor((1,), np.float32, name) for name in "xy")
-    with running(Model("echo", echo, [x], [y], ModelConfig(max_batch_size=16))) as server:
+    config = ModelConfig(max_batch_size=16)
+    models = [Model("echo", echo, [x], [y], config), Model("watch", watch, [x], [y], config)]
+    with running(*models) as server:
         yield server
 
 
@@ -118,10 +135,50 @@ def test_a_place_that_becomes_free(url: str, shut: None) -> None:
         assert [future.result(TIMEOUT_S)["y"].item() for future in futures] == [0, 1, 2]
 
 
+def test_aborting_what_is_under_way(url: str, shut: None) -> None:
+    with FuturesModelClient(url, "echo", max_workers=1, max_queue_size=2) as client:
+        running_, waiting = client.infer_sample([0]), client.infer_sample([1])
+        gate.wait_for_arrival()
+        assert not running_.cancel()
+        assert running_.abort()
+        with pytest.raises(PyTritonClientAbortedError):
+            running_.result(TIMEOUT_S)
+        assert not running_.abort()
+        assert not running_.cancelled()
+        gate.open()
+        assert waiting.result(TIMEOUT_S)["y"] == 1
+        assert not waiting.abort()
+        queued = client.infer_sample([2])
+        assert queued.abort() or queued.done()
+
+
+def test_aborting_while_nobody_is_there() -> None:
+    (port,) = free_ports(1)
+    with FuturesModelClient(f"http://{LOCAL}:{port}", "echo", max_workers=3) as client:
+        futures = [client.infer_sample([0]) for _ in range(3)]
+        for future in futures:
+            wait_until(future.running, "a request under way")
+        assert futures[0].abort()
+        with pytest.raises(PyTritonClientAbortedError):
+            futures[0].result(TIMEOUT_S)
+        assert not any(future.done() for future in futures[1:])
+        for future in futures[1:]:
+            assert future.abort()
+            assert isinstance(future.exception(TIMEOUT_S), PyTritonClientAbortedError)
+
+
+def test_aborting_tells_a_function_over_grpc(server: Server) -> None:
+    with FuturesModelClient(f"grpc://{LOCAL}:{server.grpc_port}", "watch", max_workers=1) as client:
+        future = client.infer_sample([0])
+        begun.acquire(timeout=TIMEOUT_S)
+        assert future.abort()
+        assert told.get(timeout=TIMEOUT_S)
+
+
 def test_cancelling_what_waits(url: str, shut: None) -> None:
     with FuturesModelClient(url, "echo", max_workers=1, max_queue_size=2, non_blocking=True) as client:
         running_, waiting, other = (client.infer_sample([number]) for number in range(3))
-        gate.wait_for_arrival()
+        wait_until(running_.running, "the first request")
         assert waiting.cancel()
         assert not running_.cancel()
         replacement = client.infer_sample([3])  # there is a place again

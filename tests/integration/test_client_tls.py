@@ -27,6 +27,7 @@ from tests.helpers.clients import Array
 from tests.helpers.server import LOCAL, TIMEOUT_S, Model, Server, running
 from tests.helpers.tls import make_certificates, tls_in_front_of
 
+_OWN: Final = {"certificate": "crt", "key": "key"}
 LARGE: Final = np.arange(300_000, dtype=np.float32)
 
 
@@ -67,7 +68,7 @@ def place(request: pytest.FixtureRequest, certificates: Path) -> Iterator[tuple[
         "grpc_server_cert": certificates / "server.crt",
         "grpc_server_key": certificates / "server.key",
     }
-    own: dict[str, Any] = {"certificate_file": certificates / "client.crt", "key_file": certificates / "client.key"}
+    own: dict[str, Any] = {f"{name}_file": certificates / f"client.{end}" for name, end in _OWN.items()}
     if kind == "mutual":
         config["grpc_root_cert"] = ca
     with running(*_models(), config=config) as server:
