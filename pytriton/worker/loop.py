@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from sys import getrefcount
 from time import monotonic_ns
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from pytriton.batching.current import find_records_with
 from pytriton.batching.triton_context import serve_model
@@ -52,13 +52,8 @@ class WorkerSpec:
         return self.batches_in_flight == 1 and not self.model.decoupled and not self.cancel_coroutines
 
 
-class _Answer(NamedTuple):
-    """What is sent for a batch."""
-
-    table: Block
-    begin_ns: int
-    end_ns: int
-    last_error: PyTritonUnrecoverableError | None = None
+# What is sent for a batch: its table, begin and end of the function; and an error that ends the worker.
+_Answer: TypeAlias = "tuple[Block, int, int, PyTritonUnrecoverableError | None]"
 
 
 class Worker:
@@ -187,30 +182,32 @@ class Worker:
         exporter = channel.segment.export(offset, length)
         # Counted twice in the same way, since interpreters differ in what they count for one reference.
         alone = getrefcount(exporter)
-        answer = self._answer(channel, work, exporter, caller)
+        table, begin_ns, end_ns, last_error = self._answer(channel, work, exporter, caller)
         kept = None if getrefcount(exporter) == alone else exporter
         if self._activity is not None:
             self._activity.end()
-        channel.send_result(slot, answer.table, answer.begin_ns, answer.end_ns, kept)
-        if answer.last_error is not None:
-            raise answer.last_error
+        channel.send_result(slot, table, begin_ns, end_ns, kept)
+        if last_error is not None:
+            raise last_error
 
     def _answer(self, channel: Channel, work: Execute, exporter: Array, caller: Caller) -> _Answer:
         """Call the function and place what it returns; only what the function keeps is left of the batch."""
         slot, offset, length = work
         segment = channel.segment
-        batch, free, free_length = self._reader.read(segment, exporter, offset)
-        result = last_error = None
+        inputs, rows, free, free_length = self._reader.read_inputs(segment, exporter, offset)
+        batch = result = last_error = None
         begin_ns = end_ns = monotonic_ns()
         try:
             if caller.direct is None:
+                batch = self._reader.batch_of(inputs, segment, exporter, offset)
                 result = caller.call(batch)
                 end_ns = monotonic_ns()
             else:
-                result = caller.direct(**batch.inputs)
+                result = caller.direct(**inputs)
                 end_ns = monotonic_ns()
-                if table := self._writer.write_small(segment, free, free_length, batch, result):
-                    return _Answer(table, begin_ns, end_ns)
+                if table := self._writer.write_small(segment, free, free_length, rows, result):
+                    return table, begin_ns, end_ns, None
+                batch = self._reader.batch_of(inputs, segment, exporter, offset)
                 result = caller.finish(batch, result)
                 end_ns = monotonic_ns()
             arena = Arena(channel, slot, Block(offset, length), Block(free, free_length))
@@ -224,5 +221,5 @@ class Worker:
             if isinstance(error, PyTritonUnrecoverableError):
                 last_error = error
         # The function may keep the exception, and that this frame.
-        del batch, exporter, result
-        return _Answer(table, begin_ns, end_ns, last_error)
+        del batch, inputs, exporter, result
+        return table, begin_ns, end_ns, last_error

@@ -107,6 +107,7 @@ class ResultWriter:
         self._outputs = declared_outputs(model, strict=strict)
         self._strict = strict
         self._decoupled = model.decoupled
+        self._small = model.batching and not strict
         self._whole_table = align(RESULT_HEADER.size + TENSOR_RECORD.size * len(self._outputs))
 
     @property
@@ -114,9 +115,7 @@ class ResultWriter:
         """Name of the model."""
         return self._model
 
-    def write_small(
-        self, segment: Segment, start: int, length: int, batch: RequestBatch, outputs: Any
-    ) -> Block | None:
+    def write_small(self, segment: Segment, start: int, length: int, rows: int, outputs: Any) -> Block | None:
         """Place whole-batch outputs where nothing is left to decide; None, and nothing done, where there is.
 
         That is: numpy arrays of the declared dtypes and the right batch size, small enough to be copied
@@ -130,10 +129,10 @@ class ResultWriter:
             named = outputs.items()
         else:
             return None
-        memory, rows, end = segment.memory, batch.total_rows, start + length
+        memory, end = segment.memory, start + length
         record = start + RESULT_HEADER.size
         data = start + self._whole_table
-        if self._strict or not batch.batching or data > end:
+        if not self._small or data > end:
             return None
         copied = count = 0
         for name, array in named:
@@ -144,9 +143,10 @@ class ResultWriter:
             if not shape or shape[0] != rows or size >= _IN_PLACE_SIZE or size > end - data:
                 return None
             rank = len(shape)
-            if rank > MAX_RANK:
+            if rank > MAX_RANK or not array.flags.c_contiguous:
                 return None
-            np.ndarray(shape, array.dtype, memory, data)[...] = array
+            # As bytes, which costs a fraction of making an array there. Typeshed learns in 3.12 that it may.
+            memory[data : data + size] = array  # type: ignore[call-overload]
             TENSOR_RECORD_OF_RANK[rank].pack_into(
                 memory, record, output.index, ALL_REQUESTS, output.datatype, rank, data, size, *shape
             )

@@ -50,10 +50,15 @@ class BlockReader:
 
     def read(self, segment: Segment, exporter: Array, base: int) -> tuple[RequestBatch, int, int]:
         """The batch whose block `exporter` covers, and where its results may go: offset and length."""
+        inputs, _, free, free_length = self.read_inputs(segment, exporter, base)
+        return self.batch_of(inputs, segment, exporter, base), free, free_length
+
+    def read_inputs(
+        self, segment: Segment, exporter: Array, base: int
+    ) -> tuple[dict[str, Array], int, int, int]:
+        """The inputs of a batch, its rows, and where its results may go: all that a whole batch needs."""
         memory, dtype_of = segment.memory, element_dtype
-        (count, input_count, rows, requests, record, free, free_length, _, _) = BLOCK_HEADER.unpack_from(
-            memory, base
-        )
+        (_, input_count, rows, _, record, free, free_length, _, _) = BLOCK_HEADER.unpack_from(memory, base)
         inputs = {}
         for _ in range(input_count):
             fields = TENSOR_RECORD.unpack_from(memory, record)
@@ -65,9 +70,15 @@ class BlockReader:
                 array = np.ndarray(shape, dtype_of(datatype), exporter, offset - base)
             inputs[self._inputs[tensor]] = array
             record += TENSOR_RECORD.size
+        return inputs, rows, free, free_length
+
+    def batch_of(
+        self, inputs: dict[str, Array], segment: Segment, exporter: Array, base: int
+    ) -> RequestBatch:
+        """The requests that such inputs are made up of."""
+        (count, _, rows, requests, _, _, _, _, _) = BLOCK_HEADER.unpack_from(segment.memory, base)
         records = _Records(exporter, base, requests - base, count, self._outputs)
-        batch = RequestBatch(inputs, records, total_rows=rows, batching=self._batching)
-        return batch, free, free_length
+        return RequestBatch(inputs, records, total_rows=rows, batching=self._batching)
 
     def copy_records(self, segment: Segment, base: int, is_current: Callable[[], bool]) -> RequestRecords:
         """What is known of the requests of a block that need not stay; marks are looked up while it does."""

@@ -49,6 +49,27 @@ def test_slot_is_released_with_the_result() -> None:
         assert served.link.pending() == 0
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda array: array[:, ::-1],
+        lambda array: array[::2].repeat(2, axis=0)[:3],
+        np.asfortranarray,
+        lambda array: np.broadcast_to(array[:1], array.shape),
+        lambda array: array[:, :0],
+    ],
+)
+def test_small_results_in_any_order_of_elements(change: Callable[[Array], Array]) -> None:
+    rows = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+    @batch
+    def function(INPUT_1: Array) -> Any:
+        return [change(INPUT_1)]
+
+    with serving(function) as served:
+        np.testing.assert_array_equal(served.echo(rows).output(), change(rows))
+
+
 def test_times_are_those_of_the_function() -> None:
     with serving(identity) as served:
         message = served.echo(ROW).message
