@@ -83,7 +83,7 @@ def open_endpoints(module: Any) -> dict[str, Any]:
 def copied(triton: Any) -> dict[str, Any]:
     """Return the bytes that the backend copied, and those that the workers copied, by model."""
     # There is no public way to these numbers, and nobody but a benchmark would want one.
-    counted = triton._run._process.control.counters(10.0)
+    counted = triton._run._server.process.control.counters(10.0)
     placed = {binding.name: binding._workers.bytes_copied for binding in triton._bindings.values()}
     return {"models": {name: numbers | {"worker": placed[name]} for (name, _), numbers in counted.items()}}
 
