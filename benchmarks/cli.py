@@ -13,7 +13,8 @@ from pathlib import Path
 from benchmarks.cache import Cache
 from benchmarks.loads import LOADS
 from benchmarks.profiles import FULL, QUICK
-from benchmarks.report.picture import draw
+from benchmarks.report.page import page
+from benchmarks.report.picture import draw, draw_ratios
 from benchmarks.report.table import markdown, targets_table
 from benchmarks.results import Results
 from benchmarks.session import Session
@@ -102,6 +103,20 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
+def _page(options: argparse.Namespace) -> int:
+    results = Results.read(options.results)
+    directory: Path = options.directory
+    picture: str | None = "benchmarks.svg"
+    try:
+        draw_ratios(results, directory / "benchmarks.svg")
+    except Unavailable as reason:
+        _say(f"no picture: {reason}")
+        picture = None
+    (directory / "benchmarks.md").write_text(page(results, picture), encoding="utf-8")
+    print(f"written: {directory / 'benchmarks.md'}")
+    return 0
+
+
 def _targets(options: argparse.Namespace) -> int:
     print(targets_table(Results.read(options.results)))
     return 0
@@ -138,6 +153,9 @@ def _parser() -> argparse.ArgumentParser:
     report = _command(commands, "report", _report, "write a Markdown table and pictures beside a JSON file")
     report.add_argument("results", type=Path)
     report.add_argument("--directory", type=Path, help="write them here instead")
+    kept = _command(commands, "page", _page, "write docs/benchmarks.md and its picture: ratios, to be kept")
+    kept.add_argument("results", type=Path)
+    kept.add_argument("--directory", type=Path, default=HERE.parent / "docs", help="default: %(default)s")
     _command(commands, "targets", _targets, "print what must be reached and what was").add_argument(
         "results", type=Path
     )

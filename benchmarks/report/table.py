@@ -10,7 +10,7 @@ from benchmarks.medians import Spread, ratio_per_round, spread
 from benchmarks.report.targets import evaluate
 from benchmarks.results import Results
 
-__all__ = ["markdown", "targets_table"]
+__all__ = ["by_load", "copies_table", "lives_table", "markdown", "ratio_cell", "targets_table"]
 
 _OURS = "pytriton"
 _Cell = Callable[[str, str], str]
@@ -23,27 +23,27 @@ def markdown(results: Results) -> str:
         (
             "Requests per second",
             "Median of the rounds, in brackets the lowest and the highest.",
-            _by_load(results, _quantity(results, "rate", "{:,.0f}")),
+            by_load(results, _quantity(results, "rate", "{:,.0f}")),
         ),
         (
             "This package against the others",
             "Ratio of the requests per second within a round: median, lowest and highest.",
-            _by_load(results, lambda load, subject: _ratio(results, load, subject)),
+            by_load(results, lambda load, subject: ratio_cell(results, load, subject, "rate")),
         ),
-        ("Median latency, µs", "", _by_load(results, _quantity(results, "p50_us", "{:,.0f}"))),
+        ("Median latency, µs", "", by_load(results, _quantity(results, "p50_us", "{:,.0f}"))),
         (
             "99th percentile of the latency, µs",
             "",
-            _by_load(results, _quantity(results, "p99_us", "{:,.0f}")),
+            by_load(results, _quantity(results, "p99_us", "{:,.0f}")),
         ),
         (
             "CPU seconds per 1,000 requests",
             "User and system time of all server-side processes.",
-            _by_load(results, _quantity(results, "server_cpu_s_per_1000", "{:.3f}")),
+            by_load(results, _quantity(results, "server_cpu_s_per_1000", "{:.3f}")),
         ),
-        ("Requests per batch", "", _by_load(results, _quantity(results, "mean_batch", "{:.1f}"))),
-        ("Bytes copied", "Counted bytes over the bytes of the tensors.", _copies(results)),
-        ("Start, stop, memory", "One model; memory is PSS, idle, after one request.", _lives(results)),
+        ("Requests per batch", "", by_load(results, _quantity(results, "mean_batch", "{:.1f}"))),
+        ("Bytes copied", "Counted bytes over the bytes of the tensors.", copies_table(results)),
+        ("Start, stop, memory", "One model; memory is PSS, idle, after one request.", lives_table(results)),
         ("Soak", "Memory of all processes.", _soaks(results)),
     ]
     parts = [f"# Benchmark of {results.created}", _machine(results)]
@@ -74,17 +74,18 @@ def _machine(results: Results) -> str:
     )
 
 
-def _by_load(results: Results, cell: _Cell) -> str:
-    subjects = [facts for facts in results.subjects if facts.unavailable is None]
+def by_load(results: Results, cell: _Cell) -> str:
+    """Return a table of a row for each load and a column for each subject that has any cells."""
     measured = {(sample.load, sample.subject) for sample in results.samples}
-    rows = []
-    for load in LOADS:
-        cells = [
-            cell(load.name, facts.name) if (load.name, facts.name) in measured else "" for facts in subjects
+    columns = {
+        facts.title: [
+            cell(load.name, facts.name) if (load.name, facts.name) in measured else "" for load in LOADS
         ]
-        if any(cells):
-            rows.append([load.title, *cells])
-    return _table(["load", *(facts.title for facts in subjects)], rows)
+        for facts in results.subjects
+    }
+    columns = {title: cells for title, cells in columns.items() if any(cells)}
+    rows = [[load.title, *cells] for load, *cells in zip(LOADS, *columns.values(), strict=True) if any(cells)]
+    return _table(["load", *columns], rows)
 
 
 def _quantity(results: Results, quantity: str, form: str) -> _Cell:
@@ -94,10 +95,11 @@ def _quantity(results: Results, quantity: str, form: str) -> _Cell:
     return cell
 
 
-def _ratio(results: Results, load: str, subject: str) -> str:
+def ratio_cell(results: Results, load: str, subject: str, quantity: str) -> str:
+    """Return a quantity of this package over that of another subject; nothing for itself."""
     if subject == _OURS:
         return ""
-    ours, theirs = (results.per_round(load, name, "rate") for name in (_OURS, subject))
+    ours, theirs = (results.per_round(load, name, quantity) for name in (_OURS, subject))
     return _format(ratio_per_round(ours, theirs), "{:.2f}")
 
 
@@ -109,7 +111,8 @@ def _format(found: Spread | None, form: str) -> str:
     return f"{form.format(found.median)} ({form.format(found.low)} … {form.format(found.high)})"
 
 
-def _copies(results: Results) -> str:
+def copies_table(results: Results) -> str:
+    """Return the copies under each load and of full batches."""
     rows = []
     for load in LOADS:
         copied = [
@@ -125,7 +128,8 @@ def _copies(results: Results) -> str:
     return _table(["load", "bytes of a request's tensor", "copies in", "copies out"], rows)
 
 
-def _lives(results: Results) -> str:
+def lives_table(results: Results) -> str:
+    """Return how long subjects take to start and stop, and what memory they need."""
     rows = []
     for facts in results.subjects:
         lives = [life for life in results.startups if life.subject == facts.name]

@@ -12,6 +12,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[2]))
 
 from benchmarks.medians import difference_per_round, ratio_per_round, spread
+from benchmarks.report.page import page
 from benchmarks.report.table import markdown
 from benchmarks.report.targets import Target, evaluate
 from benchmarks.results import (
@@ -121,6 +122,15 @@ def test_markdown_shows_numbers_and_reasons(results: Results) -> None:
     assert "| HTTP JSON, 4 floats, c=32 | 95 (92 … 180) | 100 (100 … 200) |" in text
     assert "not to be had \\| here" in text
     assert "## Problems" not in text
+
+
+def test_the_page_has_ratios_and_says_on_what_they_were_measured(results: Results) -> None:
+    text = page(results, "picture.svg")
+    assert "| load | no-op |" in text
+    assert "| HTTP JSON, 4 floats, c=32 | 0.92 (0.90 … 0.95) |" in text
+    assert "on a machine of 2 cores" in text
+    assert "](picture.svg)" in text
+    assert "180" not in text.split("## CPU")[0]
 
 
 def test_markdown_of_a_run_that_found_nothing() -> None:

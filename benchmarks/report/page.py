@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page on speed in the documentation: ratios, which mean something on another machine too."""
+
+from __future__ import annotations
+
+from benchmarks.report.table import by_load, copies_table, lives_table, ratio_cell, targets_table
+from benchmarks.results import Results
+
+__all__ = ["page"]
+
+_INTRODUCTION = """\
+# How fast it is
+
+`python -m benchmarks page` writes this page; do not edit it. [benchmarks](../benchmarks/README.md) says
+what is measured, and how to do it on a machine of your own.
+
+Each server answers with its input. All of them take turns within each round, so both sides of a ratio saw the
+same machine; a cell has the median of the rounds, and in brackets the lowest and the highest. The C++ no-op
+backend is Triton with no Python at all: nothing in Python that Triton serves can be faster.
+"""
+_PICTURE = "![Requests per second, the C++ no-op backend being 1]({picture})"
+
+
+def page(results: Results, picture: str | None) -> str:
+    """Return the page; `picture` is the path from it to its picture."""
+    sections = [
+        (
+            "Requests per second",
+            "This package over each of the others; above 1 it is the faster one.",
+            by_load(results, lambda load, subject: ratio_cell(results, load, subject, "rate")),
+        ),
+        (
+            "CPU time for a request",
+            "Of all server-side processes, this package over each of the others; below 1 it needs less.",
+            by_load(
+                results, lambda load, subject: ratio_cell(results, load, subject, "server_cpu_s_per_1000")
+            ),
+        ),
+        ("Bytes copied", "Counted bytes over the bytes of the tensors.", copies_table(results)),
+        ("Start, stop, memory", "One model; memory is PSS, idle, after one request.", lives_table(results)),
+        ("What was to be reached", "", targets_table(results)),
+    ]
+    parts = [_INTRODUCTION, _machine(results)]
+    if picture is not None:
+        parts.append(_PICTURE.format(picture=picture))
+    for title, note, table in sections:
+        if table:
+            parts.append("\n\n".join(filter(None, (f"## {title}", note, table))))
+    if results.problems:
+        parts.append(
+            "Not measured: " + "; ".join(problem.splitlines()[0] for problem in results.problems) + "."
+        )
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _machine(results: Results) -> str:
+    facts = results.machine
+    gigabytes = int(facts.get("memory_kib", 0)) * 1024 / 1e9
+    versions = "; ".join(
+        f"{subject.title}: " + ", ".join(f"{name} {version}" for name, version in subject.versions.items())
+        for subject in results.subjects
+        if subject.unavailable is None and subject.versions
+    )
+    return (
+        f"Measured on {results.created[:10]}, rounds: {results.profile.get('rounds', '?')}, on a machine of "
+        f"{facts.get('cores', '?')} cores ({facts.get('cpu', 'unknown')}, {facts.get('architecture', '?')}, "
+        f"{gigabytes:.0f} GB), which the load generators shared with the servers. {versions}."
+    )
