@@ -104,7 +104,9 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _page(options: argparse.Namespace) -> int:
-    results = Results.read(options.results)
+    results, *others = (Results.read(path) for path in options.results)
+    for other in others:
+        results.add(other)
     directory: Path = options.directory
     picture: str | None = "benchmarks.svg"
     try:
@@ -154,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("results", type=Path)
     report.add_argument("--directory", type=Path, help="write them here instead")
     kept = _command(commands, "page", _page, "write docs/benchmarks.md and its picture: ratios, to be kept")
-    kept.add_argument("results", type=Path)
+    kept.add_argument("results", type=Path, nargs="+", help="of one run, or of several that make up one")
     kept.add_argument("--directory", type=Path, default=HERE.parent / "docs", help="default: %(default)s")
     _command(commands, "targets", _targets, "print what must be reached and what was").add_argument(
         "results", type=Path

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,20 @@ class Results:
             for item in data["soaks"]
         ]
         return cls(**data)
+
+    def add(self, later: Results) -> None:
+        """Add another run of the same subjects; its rounds count on, so that ratios stay within theirs."""
+        known = {facts.name for facts in self.subjects}
+        first = 1 + max((sample.round for sample in self.samples), default=-1)
+        self.subjects += [facts for facts in later.subjects if facts.name not in known]
+        self.samples += [replace(sample, round=first + sample.round) for sample in later.samples]
+        self.startups += later.startups
+        for subject, seconds in later.imports.items():
+            self.imports[subject] = self.imports.get(subject, []) + seconds
+        self.idle += later.idle
+        self.full_batches += later.full_batches
+        self.soaks += later.soaks
+        self.problems += later.problems
 
     def per_round(self, load: str, subject: str, quantity: str) -> dict[int, float]:
         """Return one quantity of the samples of a subject under a load, by round."""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from benchmarks.report.table import by_load, copies_table, lives_table, ratio_cell, targets_table
 from benchmarks.results import Results
 
@@ -53,6 +55,10 @@ def page(results: Results, picture: str | None) -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
+def _rounds(results: Results) -> int:
+    return max(Counter((sample.load, sample.subject) for sample in results.samples).values(), default=0)
+
+
 def _machine(results: Results) -> str:
     facts = results.machine
     gigabytes = int(facts.get("memory_kib", 0)) * 1024 / 1e9
@@ -62,7 +68,7 @@ def _machine(results: Results) -> str:
         if subject.unavailable is None and subject.versions
     )
     return (
-        f"Measured on {results.created[:10]}, rounds: {results.profile.get('rounds', '?')}, on a machine of "
+        f"Measured on {results.created[:10]}, in {_rounds(results)} rounds, on a machine of "
         f"{facts.get('cores', '?')} cores ({facts.get('cpu', 'unknown')}, {facts.get('architecture', '?')}, "
         f"{gigabytes:.0f} GB), which the load generators shared with the servers. {versions}."
     )

@@ -133,5 +133,13 @@ def test_the_page_has_ratios_and_says_on_what_they_were_measured(results: Result
     assert "180" not in text.split("## CPU")[0]
 
 
+def test_runs_that_make_up_one_keep_their_rounds_apart(results: Results) -> None:
+    later = Results("2030-01-02 00:00:00", {}, {}, [SubjectFacts("noop", "no-op", {})])
+    later.samples = [make_sample("http-4-c32", name, 0, 50.0) for name in ("pytriton", "noop")]
+    results.add(later)
+    assert [facts.name for facts in results.subjects] == ["pytriton", "noop", "litserve"]
+    assert find(results, "http-4-c32: requests/s against the no-op").measured == "0.94 x (0.90 … 1.00)"
+
+
 def test_markdown_of_a_run_that_found_nothing() -> None:
     assert "Requests per second" not in markdown(Results("now", {}, {}, problems=["all of it"]))
