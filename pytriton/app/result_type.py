@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from pytriton.app.place import Place
-from pytriton.app.tensor_type import TensorType, spell, split_optional, tensor_type
+from pytriton.app.tensor_type import TensorType, plain, spell, split_optional, tensor_type
 
 __all__ = ["DEFAULT_OUTPUT", "Container", "ResultType", "result_type"]
 
@@ -72,10 +72,11 @@ class ResultType:
 def result_type(annotation: Any, place: Place) -> ResultType:
     """Read the annotation of a result; PyTritonDefinitionError if no outputs can be made of it."""
     streaming = is_async = False
+    annotation = plain(annotation)
     origin = typing.get_origin(annotation)
     if origin in _STREAMS:
         streaming, is_async = True, _STREAMS[origin]
-        annotation = typing.get_args(annotation)[0]
+        annotation = plain(typing.get_args(annotation)[0])
     if annotation is None or annotation is types.NoneType:
         raise place.error("the function returns None", f"return a tensor; {_SEVERAL}")
     if split_optional(annotation)[1]:

@@ -26,6 +26,7 @@ BATCH: Final = "batch"
 ANY: Final = -1
 """A dimension of any size that has no name."""
 
+_ALIAS: Final = "TypeAliasType"  # of typing, and of typing_extensions
 _SCALARS: Final = (str, bytes, bool, int, float)
 _EXAMPLE: Final = 'Annotated[NDArray[np.float32], "batch", 3]'
 _POSSIBLE: Final = (
@@ -80,28 +81,46 @@ class TensorType:
         return f"{kind}{self.element.__name__} ({dims})"
 
 
+def plain(annotation: Any) -> Any:
+    """An annotation without the names that `type` statements gave it, as NumPy's own `NDArray` is one."""
+    while True:
+        origin = typing.get_origin(annotation)
+        if type(annotation).__name__ == _ALIAS:
+            annotation = annotation.__value__
+        elif type(origin).__name__ == _ALIAS:
+            annotation = origin.__value__[typing.get_args(annotation)]
+        else:
+            return annotation
+
+
+def _parts(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+    """What is annotated, and with what."""
+    base, metadata = plain(annotation), ()
+    while typing.get_origin(base) is Annotated:
+        inner, *given = typing.get_args(base)
+        base, metadata = plain(inner), (*given, *metadata)
+    return base, metadata
+
+
+def _joined(base: Any, metadata: tuple[Any, ...]) -> Any:
+    return Annotated[(base, *metadata)] if metadata else base
+
+
 def split_optional(annotation: Any) -> tuple[Any, bool]:
     """An annotation without `| None`, and whether it had that."""
-    metadata: tuple[Any, ...] = ()
-    if typing.get_origin(annotation) is Annotated:
-        inner, *rest = typing.get_args(annotation)
-        metadata = tuple(rest)
-        annotation = inner
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        members = [each for each in typing.get_args(annotation) if each is not types.NoneType]
-        if len(members) == 1 and len(members) < len(typing.get_args(annotation)):
-            (member,) = members
-            return (Annotated[(member, *metadata)] if metadata else member), True
-    return (Annotated[(annotation, *metadata)] if metadata else annotation), False
+    base, metadata = _parts(annotation)
+    if typing.get_origin(base) in (typing.Union, types.UnionType):
+        members = [each for each in typing.get_args(base) if each is not types.NoneType]
+        if len(members) == 1 and len(members) < len(typing.get_args(base)):
+            member, of_member = _parts(members[0])
+            return _joined(member, (*of_member, *metadata)), True
+    return _joined(base, metadata), False
 
 
 def tensor_type(annotation: Any, place: Place) -> TensorType:
     """Read the annotation of a tensor; PyTritonDefinitionError if it is none."""
-    base: Any = annotation
-    dims: tuple[Dimension, ...] = ()
-    if typing.get_origin(annotation) is Annotated:
-        base, *given = typing.get_args(annotation)
-        dims = _checked_dims(given, annotation, place)
+    base, metadata = _parts(annotation)
+    dims = _checked_dims(metadata, annotation, place)
     origin = typing.get_origin(base)
     if np.ndarray in (base, origin):
         return TensorType(Form.ARRAY, _array_element(base, place), _dims_of_array(dims, base, place))
@@ -122,14 +141,14 @@ def tensor_type(annotation: Any, place: Place) -> TensorType:
 
 def spell(annotation: Any) -> str:
     """An annotation as one would write it."""
-    if typing.get_origin(annotation) is Annotated:
-        base, *metadata = typing.get_args(annotation)
+    base, metadata = _parts(annotation)
+    if metadata:
         return f"Annotated[{', '.join([spell(base), *map(repr, metadata)])}]"
-    if typing.get_origin(annotation) is np.ndarray:
-        element = _dtype_argument(annotation)
+    if typing.get_origin(base) is np.ndarray:
+        element = _dtype_argument(base)
         return f"NDArray[np.{element.__name__}]" if isinstance(element, type) else str(annotation)
-    if isinstance(annotation, type) and typing.get_origin(annotation) is None:
-        return annotation.__qualname__
+    if isinstance(base, type) and typing.get_origin(base) is None:
+        return base.__qualname__
     return str(annotation).replace("typing.", "")
 
 

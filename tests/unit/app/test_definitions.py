@@ -7,11 +7,12 @@ import dataclasses
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from typing_extensions import TypeAliasType
 
 from pytriton import App, Router
 from pytriton.app import Model
@@ -136,6 +137,24 @@ def test_streams_of_batches() -> None:
 
     config = define(tokens, max_batch_size=8).config
     assert (config.decoupled, config.max_batch_size) == (True, 8)
+
+
+def test_names_that_type_statements_give() -> None:
+    scalar = TypeVar("scalar", bound=np.generic)
+    array = TypeAliasType("array", np.ndarray[Any, np.dtype[scalar]], type_params=(scalar,))
+    rows = TypeAliasType("rows", Annotated[array[np.float32], "batch"])
+    label = TypeAliasType("label", Literal["a", "b"])
+    several = TypeAliasType("several", Iterator[Scores])
+    app = App()
+
+    @app.model
+    def function(x: rows | None = None, y: Annotated[rows, 3] | None = None, mode: label = "a") -> several:
+        raise NotImplementedError
+
+    (model,) = app.models
+    assert [(each.name, each.shape) for each in model.tensors()[0]] == [("x", ()), ("y", (3,))]
+    assert [each.choices for each in model.parameters] == [("a", "b")]
+    assert (list(model.outputs), model.streaming) == (["score", "label"], True)
 
 
 def test_options() -> None:
