@@ -84,6 +84,7 @@ class Session:
     def connect(self, timeout_s: float | None = None) -> Flow[TritonModelConfig]:
         """Ask for the model's configuration; wait for a server that is not there yet or just starts."""
         waiting = _Waiting(self.settings.init_timeout_s if timeout_s is None else timeout_s)
+        told: PyTritonClientInferenceServerError | None = None
         while True:
             try:
                 version = self.settings.model_version
@@ -95,10 +96,16 @@ class Session:
                 if not waiting.since_server_was_away:
                     _LOGGER.info("Waiting up to %.3g s: %s", waiting.remaining_s, error)
                 waiting.since_server_was_away = True
-                yield from waiting.pause(self._server_timed_out(waiting, waiting.reason(error)))
+                late = told is not None and waiting.remaining_s <= 0  # the last look had no time left
+                yield from waiting.pause(
+                    self._model_timed_out(waiting, told)
+                    if late
+                    else self._server_timed_out(waiting, waiting.reason(error))
+                )
             except PyTritonClientProtocolError:
                 raise
             except PyTritonClientInferenceServerError as error:
+                told = error
                 if error.code is not ErrorCode.UNAVAILABLE:
                     config = yield from self._without_config(waiting, error)
                     if config is not None:
@@ -176,6 +183,10 @@ class Session:
                 raise cause from None
             yield from self._check_model_is_coming(waiting, cause)
             return None
+        except PyTritonClientTimeoutError:
+            if waiting.remaining_s > 0:
+                raise
+            return None  # that there is no time left is told by who waits
         return self._adopt(config_from_metadata(metadata))
 
     def _check_model_is_coming(self, waiting: _Waiting, cause: PyTritonClientError) -> Flow[None]:
