@@ -15,6 +15,7 @@
 #include "control.h"
 #include "error.h"
 #include "instance.h"
+#include "metrics_port.h"
 #include "model.h"
 #include "model_registry.h"
 #include "pytriton/triton_abi.h"
@@ -29,6 +30,7 @@ constexpr const char* kRefusal = "/refused";
 
 struct Backend {
   const std::unique_ptr<const ModelMetricFamilies> families = ModelMetricFamilies::Make();
+  MetricsPorts metrics_ports;
   ModelRegistry models;
   std::mutex mutex;
   std::unique_ptr<Control> control;  // guarded by mutex; last, because it uses the registry
@@ -118,6 +120,9 @@ void InitializeModel(TRITONBACKEND_Model* handle) {
   std::shared_ptr<Model> model = backend.models.Find(binding.socket_path);
   if (model == nullptr) {
     model = std::make_shared<Model>(name, version, std::move(binding), backend.families.get());
+    if (backend.families != nullptr) {
+      model->Keep(backend.metrics_ports.Open(model->binding().socket_path));
+    }
   }
   Check(TRITONBACKEND_ModelSetState(handle, model.get()));
   backend.models.Add(handle, name);

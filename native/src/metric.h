@@ -44,6 +44,7 @@ class Metric {
  public:
   Metric() = default;  // counts nothing
   Metric(const MetricFamily& family, const Labels& labels);
+  explicit operator bool() const { return handle_ != nullptr; }
 
   void Increment(double change) noexcept {
     if (handle_ != nullptr) {

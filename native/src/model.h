@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "binding.h"
 #include "core/session.h"
@@ -30,6 +31,9 @@ class Model {
   Watch& watch() { return watch_; }
   ModelMetrics& metrics() { return metrics_; }
 
+  // Keeps something that belongs to all models of a directory for as long as there is one.
+  void Keep(std::shared_ptr<void> shared) { kept_ = std::move(shared); }
+
   // Room to leave for the results of a batch: what batches needed of late, for each of its rows.
   uint64_t ExpectedResultBytes(uint64_t rows) const;
 
@@ -48,6 +52,7 @@ class Model {
   const std::string name_;
   const uint64_t version_;
   const Binding binding_;
+  std::shared_ptr<void> kept_;
   std::atomic<uint64_t> row_bytes_{0};
   std::atomic<uint64_t> batches_{0};
   std::atomic<uint64_t> requests_{0};

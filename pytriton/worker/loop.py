@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from pytriton.batching.current import find_records_with
 from pytriton.batching.triton_context import serve_model
 from pytriton.exceptions import PyTritonUnrecoverableError
+from pytriton.metrics.reporter import reporter
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.model_config.warmup import ModelWarmup
 from pytriton.request import Array, RequestRecords
@@ -104,6 +105,7 @@ class Worker:
         """Serve until shutdown() or leave(); for a worker that is to have the calling thread."""
         serve_model(self._model, self._function)
         caller = Caller(self._function)
+        reporter.join(self._spec.socket_path)
         try:
             warm_up(self._model, self._warmups, caller, self._writer, self._connector.check)
             find_records_with(self._find_records)
@@ -120,6 +122,7 @@ class Worker:
         finally:
             self.warm.cancel()
             self.shutdown()
+            reporter.leave(self._spec.socket_path)
             caller.close()
 
     def _serve(self, channel: Channel, caller: Caller) -> None:
