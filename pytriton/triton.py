@@ -40,6 +40,7 @@ from pytriton.server.security import (
     TritonSecurityConfig,
 )
 from pytriton.server.workspace import Workspace
+from pytriton.telemetry.tracing import TRACE_HEADERS, get_telemetry_tracer, is_opentelemetry
 
 __all__ = [
     "DEFAULT_PROTECTED_ENDPOINTS",
@@ -149,7 +150,7 @@ class Triton(TritonBase):
         try:
             # The callback keeps this object alive as long as its server runs.
             run = ServerRun(
-                self._config,
+                _passing_spans_on(self._config),
                 self._security,
                 self._workspace,
                 self._server,
@@ -236,6 +237,15 @@ class RemoteTriton(TritonBase):
 
     def _after_stop(self) -> None:
         LOGGER.info("The models are no longer in the server at %s.", self._remote.url)
+
+
+def _passing_spans_on(config: TritonConfig) -> TritonConfig:
+    """Let spans of clients come to functions that are traced here, if the server itself traces nothing."""
+    if get_telemetry_tracer() is None or is_opentelemetry(config.trace_config):
+        return config
+    return config.over(
+        TritonConfig(http_header_forward_pattern=TRACE_HEADERS, grpc_header_forward_pattern=TRACE_HEADERS)
+    )
 
 
 def _remote_server(url: ServerUrl, access_token: str | None) -> RemoteServer:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from pytriton import dtypes
 from pytriton.client._operations import ParameterValue
 from pytriton.client._tensors import Array, as_array
+from pytriton.client._tracing import with_span
 from pytriton.client.exceptions import (
     PyTritonClientInputError,
     PyTritonClientModelDoesntSupportBatchingError,
@@ -75,7 +76,7 @@ class Call(NamedTuple):
             args,
             named,
             check_parameters(parameters),
-            check_headers(headers),
+            with_span(check_headers(headers)),
             options or _NO_OPTIONS,
             is_batch,
         )

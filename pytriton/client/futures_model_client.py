@@ -14,6 +14,7 @@ from typing import Any, Final
 from pytriton.client._future import AbortableFuture
 from pytriton.client._pool import Pool
 from pytriton.client._tensors import Array
+from pytriton.client._tracing import in_context
 from pytriton.client.model_client import ModelClient
 from pytriton.client.options import Compression, InferOptions, Retry, SharedMemory, Tls
 from pytriton.model_config.triton_model_config import TritonModelConfig
@@ -158,11 +159,11 @@ class FuturesModelClient:
         window: collections.deque[AbortableFuture[dict[str, Array]]] = collections.deque()
         try:
             for call in itertools.islice(calls, self._window):
-                window.append(self._pool.submit(call, patience_s=None))
+                window.append(self._pool.submit(in_context(call), patience_s=None))
             while window:
                 result = window.popleft().result()
                 for call in itertools.islice(calls, 1):
-                    window.append(self._pool.submit(call, patience_s=None))
+                    window.append(self._pool.submit(in_context(call), patience_s=None))
                 yield result
         finally:
             for future in window:
@@ -194,7 +195,9 @@ class FuturesModelClient:
         self.close()
 
     def _submit(self, function: Any) -> AbortableFuture[Any]:
-        return self._pool.submit(function, patience_s=self._patience_s, blocking=not self._non_blocking)
+        return self._pool.submit(
+            in_context(function), patience_s=self._patience_s, blocking=not self._non_blocking
+        )
 
 
 def _apply(infer: Any, inputs: Any) -> dict[str, Array]:

@@ -15,8 +15,10 @@ from pytriton.batching.context import current_model
 from pytriton.batching.whole import mark_whole, requests_for, takes_whole_batch
 from pytriton.batching.wrapping import kind_of, like
 from pytriton.request import RequestBatch
+from pytriton.telemetry.later import after
 from pytriton.telemetry.tracing import (
     build_proxy_tracer_from_triton_config,
+    end_spans,
     ending,
     get_telemetry_tracer,
     is_opentelemetry,
@@ -78,8 +80,14 @@ class FunctionTracing:
 
     def _trace_function(self, function: Callable[..., Any], whole: bool) -> Callable[..., Any]:
         def wrapper(requests: RequestBatch) -> Any:
-            with self._spans(requests, current=True):
-                return function(requests_for(whole, requests))
+            spans = self._start_all(requests)
+            try:
+                with _as_current(spans):
+                    result = function(requests_for(whole, requests))
+            except BaseException as error:
+                end_spans(spans, error)
+                raise
+            return after(result, spans, _as_current)
 
         return wrapper
 
@@ -108,12 +116,15 @@ class FunctionTracing:
 
     @contextlib.contextmanager
     def _spans(self, requests: RequestBatch, *, current: bool = False) -> Iterator[None]:
+        spans = self._start_all(requests)
+        # A generator would leave its span behind as the current one of whoever asks for its next step.
+        with ending(spans), _as_current(spans if current else ()):
+            yield
+
+    def _start_all(self, requests: RequestBatch) -> list[Any | None]:
         spans = [self._start(requests, index) for index in range(len(requests))]
         requests.spans = spans
-        # A generator would leave its span behind as the current one of whoever asks for its next step; and of
-        # several spans none is more the current one than the others.
-        with ending(spans), _as_current(spans[0] if current and len(spans) == 1 else None):
-            yield
+        return spans
 
     def _start(self, requests: RequestBatch, index: int) -> Any | None:
         carrier = _carrier(requests, index)
@@ -143,11 +154,12 @@ def _carrier(requests: RequestBatch, index: int) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _as_current(span: Any | None) -> Iterator[None]:
-    if span is None:
+def _as_current(spans: Sequence[Any | None]) -> Iterator[None]:
+    # Of several spans none is more the current one than the others.
+    if len(spans) != 1 or spans[0] is None:
         yield
         return
     from opentelemetry.trace import use_span
 
-    with use_span(span, end_on_exit=False, record_exception=False, set_status_on_exception=False):
+    with use_span(spans[0], end_on_exit=False, record_exception=False, set_status_on_exception=False):
         yield

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 __all__ = [
+    "TRACE_HEADERS",
     "build_proxy_tracer_from_triton_config",
     "end_span",
+    "end_spans",
     "ending",
     "get_span_dict",
     "get_telemetry_tracer",
@@ -28,6 +30,9 @@ __all__ = [
     "start_span_from_span",
     "traced_span",
 ]
+
+TRACE_HEADERS: Final = "traceparent|tracestate"
+"""Pattern of the headers of W3C trace context."""
 
 _MODE: Final = "mode=opentelemetry"
 _URL: Final = "opentelemetry,url="
@@ -164,6 +169,12 @@ def end_span(span: Span | None, error: BaseException | str | None = None) -> Non
     span.end()
 
 
+def end_spans(spans: Sequence[Span | None], error: BaseException | None = None) -> None:
+    """End spans, as failed if there is an error."""
+    for span in spans:
+        end_span(span, error)
+
+
 @contextlib.contextmanager
 def spans_below(parents: Sequence[Span], name: str) -> Iterator[None]:
     """Spans below others that end with the block, as failed if it fails."""
@@ -184,8 +195,7 @@ def ending(spans: Sequence[Span | None]) -> Iterator[None]:
         error = caught
         raise
     finally:
-        for span in spans:
-            end_span(span, error)
+        end_spans(spans, error)
         del error  # it refers to this frame
 
 

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,13 +18,22 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from pytriton.client import (
+    AsyncioModelClient,
+    DecoupledModelClient,
+    FuturesModelClient,
+    ModelClient,
+)
 from pytriton.decorators import batch
 from pytriton.model_config import ModelConfig, Tensor
 from pytriton.proxy.telemetry import set_telemetry_tracer, traced_span
 from pytriton.proxy.types import Request
+from pytriton.request import RequestBatch
 from pytriton.telemetry import tracing
+from pytriton.telemetry.functions import function_tracing
 from tests.helpers.collector import Collector, collecting
-from tests.helpers.server import Model, Server
+from tests.helpers.records import Records
+from tests.helpers.server import LOCAL, Model, Server
 
 FLOATS = [Tensor((-1,), np.float32)]
 TRACE = f"{0xABCDEF:032x}"
@@ -251,3 +263,154 @@ def test_coroutines_side_by_side_have_spans_of_their_own(
 
 def _headers(number: int) -> dict[str, str]:
     return {"traceparent": f"00-{number:032x}-{CALLER}-01"}
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "generator", "async generator"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_spans_last_as_long_as_the_work_of_functions_that_do_not_look_like_what_they_are(
+    serve: Serve, exporter: InMemorySpanExporter, kind: str, fails: bool
+) -> None:
+    def work(requests: list[Request]) -> list[dict[str, Any]]:
+        if fails:
+            with requests[0].traced_span("work"):
+                raise ZeroDivisionError("division by zero")
+        return by_request(requests)
+
+    async def coroutine(requests: list[Request]) -> list[dict[str, Any]]:
+        await asyncio.sleep(0)
+        return work(requests)
+
+    def generator(requests: list[Request]) -> Iterator[list[dict[str, Any]]]:
+        yield work(requests)
+
+    async def async_generator(requests: list[Request]) -> Any:
+        yield work(requests)
+
+    functions = {"coroutine": coroutine, "generator": generator, "async generator": async_generator}
+    server = serve(Model("m", lambda requests: functions[kind](requests), FLOATS, FLOATS))
+    ask(server, expected=500 if fails else 200)
+    *inner, function = exporter.get_finished_spans()
+    assert [span.name for span in inner] == (["work"] if fails else ["more", "work"])
+    assert function.name == "proxy_inference_callable"
+    assert function.status.status_code is (trace.StatusCode.ERROR if fails else trace.StatusCode.OK)
+    assert [event.name for event in function.events] == (["exception"] if fails else [])
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "generator", "async generator"])
+def test_spans_end_when_the_work_never_begins(kind: str, exporter: InMemorySpanExporter) -> None:
+    async def coroutine(_: Any) -> Any:
+        raise AssertionError
+
+    def generator(_: Any) -> Iterator[Any]:
+        yield
+
+    async def async_generator(_: Any) -> Any:
+        yield
+
+    functions: dict[str, Any] = {
+        "coroutine": coroutine,
+        "generator": generator,
+        "async generator": async_generator,
+    }
+    tracing = function_tracing(None)
+    assert tracing is not None
+    batch = RequestBatch({}, Records(1), total_rows=1, batching=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a coroutine was never awaited
+        del_me = tracing.trace(lambda requests: functions[kind](requests))(batch)
+        assert exporter.get_finished_spans() == ()
+        del del_me
+        gc.collect()
+    (span,) = exporter.get_finished_spans()
+    assert span.status.status_code is trace.StatusCode.UNSET
+
+
+ASKING: dict[str, Callable[[Server, Any], Any]] = {}
+
+
+def asking(name: str) -> Callable[[Callable[[Server, Any], Any]], Callable[[Server, Any], Any]]:
+    def note(function: Callable[[Server, Any], Any]) -> Callable[[Server, Any], Any]:
+        ASKING[name] = function
+        return function
+
+    return note
+
+
+@asking("blocking")
+def _blocking(server: Server, options: Any) -> Any:
+    with ModelClient(server.url, "m") as client:
+        client.infer_sample(np.ones(2, np.float32), **options)
+
+
+@asking("blocking, gRPC")
+def _blocking_grpc(server: Server, options: Any) -> Any:
+    with ModelClient(f"grpc://{LOCAL}:{server.grpc_port}", "m") as client:
+        client.infer_sample(np.ones(2, np.float32), **options)
+
+
+@asking("futures")
+def _futures(server: Server, options: Any) -> Any:
+    with FuturesModelClient(server.url, "m", max_workers=1) as client:
+        client.infer_sample(np.ones(2, np.float32), **options).result()
+
+
+@asking("asyncio")
+def _asyncio(server: Server, options: Any) -> Any:
+    async def run() -> None:
+        async with AsyncioModelClient(server.url, "m") as client:
+            await client.infer_sample(np.ones(2, np.float32), **options)
+
+    asyncio.run(run())
+
+
+@asking("stream")
+def _stream(server: Server, options: Any) -> Any:
+    with DecoupledModelClient(f"grpc://{LOCAL}:{server.grpc_port}", "m") as client:
+        list(client.infer_sample(np.ones(2, np.float32), **options))
+
+
+@pytest.mark.parametrize("kind", ASKING)
+def test_the_span_of_our_clients_is_the_functions_parent(
+    serve: Serve, exporter: InMemorySpanExporter, kind: str
+) -> None:
+    threads: list[int] = []
+
+    def function(requests: list[Request]) -> Any:
+        threads.append(threading.get_ident())
+        with requests[0].traced_span("work"):
+            response = [{"OUTPUT_1": requests[0]["INPUT_1"]}]
+        return iter_once(response) if kind == "stream" else response
+
+    def iter_once(response: Any) -> Iterator[Any]:
+        yield response
+
+    server = serve(Model("m", function, FLOATS, FLOATS, ModelConfig(decoupled=kind == "stream")))
+    tracer = tracing.get_telemetry_tracer()
+    assert tracer is not None
+    with tracer.start_as_current_span("caller"):
+        ASKING[kind](server, {})
+    ASKING[kind](server, {})
+    with tracer.start_as_current_span("ignored"):
+        ASKING[kind](server, {"headers": HEADERS})
+    assert threading.get_ident() not in threads
+    spans: dict[str, list[Any]] = {}
+    for span in exporter.get_finished_spans():
+        spans.setdefault(span.name, []).append(span)
+    below, root, given = spans["proxy_inference_callable"]
+    assert below.parent.span_id == spans["caller"][0].context.span_id
+    assert below.context.trace_id == spans["caller"][0].context.trace_id
+    assert spans["work"][0].parent.span_id == below.context.span_id
+    assert root.parent is None
+    assert f"{given.parent.span_id:016x}" == CALLER
+
+
+def test_the_span_of_our_clients_is_the_servers_parent(serve: Serve, collector: Collector) -> None:
+    server = serve(Model("m", by_request, FLOATS, FLOATS), config=config_of(collector))
+    tracer = TracerProvider().get_tracer("test")
+    with tracer.start_as_current_span("caller") as span:
+        ASKING["blocking"](server, {})
+    received = collector.wait_for("InferRequest")
+    function = collector.wait_for("proxy_inference_callable")
+    context = span.get_span_context()
+    assert received.parent == f"{context.span_id:016x}"
+    assert function.trace == f"{context.trace_id:032x}"

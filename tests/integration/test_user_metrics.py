@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from pytriton.model_config import Tensor
 from pytriton.request import Array
 from pytriton.triton import RemoteTriton, Triton
 from tests.helpers.gate import wait_until
+from tests.helpers.processes import server_of, servers_of, watching
 from tests.helpers.prometheus import Page, scrape
 from tests.helpers.server import Model, Server, local_config
 
@@ -140,6 +142,39 @@ def test_a_server_that_is_started_anew_hears_what_is_new_and_all_gauges(serve: S
         wait_for(server, has(f"{name}_total", counter.value))
         wait_for(server, has(f"{name}_level", 3))
         server.close()
+
+
+def test_a_server_that_dies_is_told_again_once_it_is_back(serve: Serve, name: str) -> None:
+    counter = Counter(f"{name}_total", "Counted")
+    gauge = Gauge(f"{name}_level", "The level")
+    sizes = Histogram(f"{name}_sizes", "Sizes")
+    gauge.set(3)
+
+    @batch
+    def count(INPUT_1: Array) -> list[Array]:
+        counter.inc()
+        sizes.observe(1)
+        return [INPUT_1]
+
+    server = serve(Model("m", count, [FLOAT], [FLOAT]))
+    server.infer("m", document(1))
+    wait_for(server, has(f"{name}_total", 1))
+    pid = server_of(os.getpid())
+    with watching(pid) as process:
+        process.kill(signal.SIGKILL)
+        assert process.gone(20)
+    wait_until(lambda: servers_of(os.getpid()) not in ([], [pid]), "another server")
+    wait_until(lambda: _answers(server), "an answer")
+    wait_for(server, has(f"{name}_total", 1))
+    wait_for(server, has(f"{name}_sizes_count", 1))
+    wait_for(server, has(f"{name}_level", 3))
+
+
+def _answers(server: Server) -> bool:
+    try:
+        return server.infer("m", document(1)).status == 200
+    except OSError:
+        return False
 
 
 def test_two_servers_of_a_process_both_hear_everything(serve: Serve, name: str) -> None:
