@@ -15,13 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytriton.client import ModelClient
 from pytriton.decorators import batch
 from pytriton.metrics import Counter, Gauge, Histogram
 from pytriton.metrics.reporter import reporter
 from pytriton.model_config import Tensor
 from pytriton.request import Array
 from pytriton.triton import RemoteTriton, Triton
+from pytriton.workers import WorkerProcesses
 from tests.helpers.gate import wait_until
+from tests.helpers.observed_models import count_and_say
 from tests.helpers.processes import server_of, servers_of, watching
 from tests.helpers.prometheus import Page, scrape
 from tests.helpers.server import Model, Server, local_config
@@ -175,6 +178,29 @@ def _answers(server: Server) -> bool:
         return server.infer("m", document(1)).status == 200
     except OSError:
         return False
+
+
+def test_worker_processes_are_counted_together_and_what_they_counted_stays(serve: Serve) -> None:
+    x, pid = Tensor(name="x", dtype=np.float32, shape=(1,)), Tensor(name="pid", dtype=np.int64, shape=(1,))
+    server = serve(Model("m", count_and_say, [x], [pid], workers=WorkerProcesses(2)))
+    wait_for(server, has("pytriton_workers", 2, model="m", version="1"))
+    calls: dict[int, int] = {}
+    with ModelClient(server.url, "m") as client:
+        while len(calls) < 2:
+            with ThreadPoolExecutor(4) as pool:
+                for number in pool.map(lambda _: client.infer_sample(x=np.full(1, 3, np.float32))["pid"][0], range(4)):
+                    calls[number] = calls.get(number, 0) + 1
+        page = scrape(server)
+        total = page.value("pytriton_batch_size_count", model="m")
+        wait_for(server, has("of_worker_processes_calls_total", total, whose="all"))
+        page = wait_for(server, has("of_worker_processes_rows_count", total))
+        assert page.value("of_worker_processes_level") == 3
+        with watching(next(iter(calls))) as process:
+            process.kill(signal.SIGKILL)
+            assert process.gone(20)
+        wait_for(server, has("pytriton_worker_restarts_total", 1, model="m", version="1"))
+        client.infer_sample(x=np.ones(1, np.float32))
+    wait_for(server, lambda page: page.value("of_worker_processes_calls_total", whose="all") > total)
 
 
 def test_two_servers_of_a_process_both_hear_everything(serve: Serve, name: str) -> None:
