@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytriton import app, arrays, client, decorators, exceptions, metrics, model_config, triton
+    from pytriton import app, arrays, client, decorators, exceptions, logs, metrics, model_config, triton
     from pytriton.app import App, Router
     from pytriton.arrays import F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool, Strings
 
@@ -32,6 +32,7 @@ __all__ = [
     "client",
     "decorators",
     "exceptions",
+    "logs",
     "metrics",
     "model_config",
     "triton",

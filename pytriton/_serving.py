@@ -25,6 +25,7 @@ from pytriton.constants import (
     MONITORING_PERIOD_S,
 )
 from pytriton.exceptions import PyTritonInvalidOperationError
+from pytriton.logs import configure_from_environment
 from pytriton.model_config import ModelConfig, Tensor
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.server.lifecycle import DefaultTritonLifecyclePolicy, TritonLifecyclePolicy
@@ -58,6 +59,7 @@ class TritonBase(abc.ABC):
             triton_lifecycle_policy: When the server is started, and where its models lie.
             access_token: Token that restricted endpoints of the server want.
         """
+        configure_from_environment()
         self._url = url
         self._policy = triton_lifecycle_policy
         self._access_token = access_token

@@ -10,7 +10,7 @@ from typing import TypeAlias, overload
 from pytriton.exceptions import PyTritonInvalidOperationError
 from pytriton.request import ParameterValue, RequestRecords, RequestState
 
-__all__ = ["CurrentBatch", "CurrentRequest", "current_batch", "find_records_with"]
+__all__ = ["CurrentBatch", "CurrentRequest", "current_batch", "current_records", "find_records_with"]
 
 FindRecords: TypeAlias = Callable[[], RequestRecords | None]
 
@@ -75,14 +75,19 @@ class CurrentBatch(Sequence[CurrentRequest]):
 
 def current_batch() -> CurrentBatch:
     """The batch that the calling function works on, whatever its decorators."""
-    find = _find_records.get()
-    records = find() if find is not None else None
+    records = current_records()
     if records is None:
         raise PyTritonInvalidOperationError(
             "No batch is being worked on here. Call current_batch() in the inference function itself; "
             "its other threads can be given what it returns."
         )
     return CurrentBatch(records)
+
+
+def current_records() -> RequestRecords | None:
+    """What is known of the requests that the calling function works on; None elsewhere."""
+    find = _find_records.get()
+    return None if find is None else find()
 
 
 def find_records_with(find: FindRecords) -> None:

@@ -56,6 +56,8 @@ class LogLine(NamedTuple):
     level: int
     text: str
     failure: bool
+    source: str = ""
+    """File and line of the server."""
 
 
 def parse_line(line: str, previous_level: int = logging.INFO) -> LogLine:
@@ -68,8 +70,8 @@ def parse_line(line: str, previous_level: int = logging.INFO) -> LogLine:
     level = _LEVELS[head["level"] or head["iso_level"]]
     text = _unquoted(head["text"].strip())
     if _is_harmless(text):
-        return LogLine(logging.DEBUG, text, failure=False)
-    return LogLine(level, text, level >= logging.ERROR)
+        return LogLine(logging.DEBUG, text, failure=False, source=head["source"])
+    return LogLine(level, text, level >= logging.ERROR, head["source"])
 
 
 def explain(lines: list[str]) -> str:
@@ -137,7 +139,8 @@ class LogPump:
                 self._failures.append(parsed.text[:_KEPT_CHARACTERS])
                 self._news.notify_all()
         if parsed.text:
-            LOGGER.log(parsed.level, "%s", parsed.text)
+            extra = {"source": parsed.source} if parsed.source else None
+            LOGGER.log(parsed.level, "%s", parsed.text, extra=extra)
         return parsed.level
 
 

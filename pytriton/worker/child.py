@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from pytriton.exceptions import PyTritonUnrecoverableError
+from pytriton.logs import note_request_ids
 from pytriton.worker.activity import Activity
 from pytriton.worker.factory import call_factory
 from pytriton.worker.failures import describe
@@ -47,6 +48,7 @@ def main(connection: socket.socket, setup: Mapping[str, Any]) -> None:
     sys.argv[:] = setup["argv"]
     line = Line(connection)
     logging.root.addHandler(LineHandler(line))
+    note_request_ids()
     set_levels(setup["levels"])
     os.register_at_fork(after_in_child=line.close)
     child = _Child(line, setup)

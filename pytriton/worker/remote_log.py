@@ -7,11 +7,16 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pytriton.logs import extras_of
 from pytriton.worker.line import MOST_TEXT, Line
 
 __all__ = ["LineHandler", "levels", "log_remote", "set_levels"]
 
 _FIELDS: Final = ("levelno", "levelname", "pathname", "filename", "module", "lineno", "funcName")
+_MOST_IDS: Final = 128
+_MOST_ID: Final = 128
+_MOST_EXTRAS: Final = 32
+_MOST_EXTRA: Final = 512
 _TIMES: Final = ("created", "msecs", "process", "processName", "thread", "threadName")
 
 
@@ -30,7 +35,13 @@ class LineHandler(logging.Handler):
             if record.exc_info:
                 text = f"{text}\n{logging.Formatter().formatException(record.exc_info)}"
             fields["pathname"] = str(fields["pathname"])[:1024]
-            sent = self._line.send("log", logger=record.name, text=text[:MOST_TEXT], fields=fields)
+            fields["request_ids"] = [
+                request[:_MOST_ID] for request in getattr(record, "request_ids", ())[:_MOST_IDS]
+            ]
+            extras = {name: _plain(value) for name, value in list(extras_of(record).items())[:_MOST_EXTRAS]}
+            sent = self._line.send(
+                "log", logger=record.name, text=text[:MOST_TEXT], fields=fields, extras=extras
+            )
         except Exception:
             self.handleError(record)
             return
@@ -44,7 +55,14 @@ def log_remote(message: Mapping[str, Any]) -> None:
     logger = logging.getLogger(message["logger"])
     if logger.isEnabledFor(int(fields["levelno"])):
         logger.handle(
-            logging.makeLogRecord({**fields, "name": message["logger"], "msg": str(message["text"])})
+            logging.makeLogRecord(
+                {
+                    **message.get("extras", {}),
+                    **fields,
+                    "name": message["logger"],
+                    "msg": str(message["text"]),
+                }
+            )
         )
 
 
@@ -60,6 +78,12 @@ def set_levels(given: Mapping[str, int]) -> None:
     """Give loggers their levels."""
     for name, level in given.items():
         logging.getLogger(name or None).setLevel(level)
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return str(value)[:_MOST_EXTRA]
 
 
 def _is_placeholder(logger: object) -> bool:

@@ -154,7 +154,8 @@ class StreamServer:
 
     def _fail(self, stream: Stream, error: BaseException) -> None:
         stream.end_ns = monotonic_ns()
-        stream.last = self._writer.fail(stream.arena, *code_and_text(error))
+        # In its context, so that what is logged is known to concern its requests.
+        stream.last = stream.context.run(self._writer.fail, stream.arena, *code_and_text(error))
         self._finish(stream)
         if isinstance(error, PyTritonUnrecoverableError):
             raise error

@@ -188,7 +188,9 @@ def test_worker_processes_are_counted_together_and_what_they_counted_stays(serve
     with ModelClient(server.url, "m") as client:
         while len(calls) < 2:
             with ThreadPoolExecutor(4) as pool:
-                for number in pool.map(lambda _: client.infer_sample(x=np.full(1, 3, np.float32))["pid"][0], range(4)):
+                for number in pool.map(
+                    lambda _: client.infer_sample(x=np.full(1, 3, np.float32))["pid"][0], range(4)
+                ):
                     calls[number] = calls.get(number, 0) + 1
         page = scrape(server)
         total = page.value("pytriton_batch_size_count", model="m")

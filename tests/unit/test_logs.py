@@ -38,7 +38,7 @@ def test_text_is_unquoted() -> None:
 
 def test_line_of_grpc() -> None:
     line = "E1122 10:59:33.213732299   10098 ssl.cc:772]        Invalid cert chain file."
-    assert parse_line(line) == (logging.ERROR, "Invalid cert chain file.", True)
+    assert parse_line(line) == (logging.ERROR, "Invalid cert chain file.", True, "ssl.cc:772")
 
 
 def test_table_has_the_level_of_its_head() -> None:
@@ -49,7 +49,12 @@ def test_table_has_the_level_of_its_head() -> None:
 
 def test_harmless_lines_are_no_failures() -> None:
     line = f'E{HEAD} "CudaDriverHelper has not been initialized."'
-    assert parse_line(line) == (logging.DEBUG, "CudaDriverHelper has not been initialized.", False)
+    assert parse_line(line) == (
+        logging.DEBUG,
+        "CudaDriverHelper has not been initialized.",
+        False,
+        "server.cc:604",
+    )
     assert not parse_line("Error: Failed to initialize NVML").failure
 
 
