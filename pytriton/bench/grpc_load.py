@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Load over gRPC: blocking calls for one request at a time, which cost least then; else those of asyncio."""
+"""Load over gRPC with TLS, by its library: blocking calls for one request at a time, else asyncio."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ import grpc
 import grpc.aio
 
 from pytriton.bench.arrivals import due_times
-from pytriton.bench.plan import NS_PER_S, Plan, Seen
+from pytriton.bench.plan import METHOD, NS_PER_S, Plan, Seen
 from pytriton.client._grpc import channel_credentials, channel_options
-from pytriton.client._grpc_wire import method_of
-from pytriton.client._operations import Infer
 from pytriton.client.options import Tls
 
 __all__ = ["GrpcLoad"]
 
-_METHOD: Final = method_of(Infer("", "", "", (), ()))
 _now: Final = time.monotonic_ns
 
 
@@ -45,7 +42,7 @@ class GrpcLoad:
         else:
             self._loop = asyncio.new_event_loop()
             self._loop.run_until_complete(self._connect_async(kind))
-        self._call = self._channel.unary_unary(_METHOD)
+        self._call = self._channel.unary_unary(METHOD)
 
     def run(self, start_ns: int) -> Seen:
         """Send until the time is over, wait for what is under way, and tell what was seen."""

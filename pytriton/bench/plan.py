@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["KEPT_ERRORS", "NS_PER_S", "Plan", "Seen"]
+__all__ = ["KEPT_ERRORS", "METHOD", "NS_PER_S", "Plan", "Seen"]
 
 NS_PER_S: Final = 1_000_000_000
 KEPT_ERRORS: Final = 8
+METHOD: Final = "/inference.GRPCInferenceService/ModelInfer"
+"""What is called over gRPC."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import signal
 import sys
 from typing import Any
 
-from pytriton.bench.plan import Plan
+from pytriton.bench.plan import METHOD, Plan
 
 __all__ = ["main"]
 
@@ -41,13 +41,20 @@ def main() -> None:
 
 
 def _load(plan: Plan) -> Any:
-    if plan.protocol == "grpc":
+    if plan.encrypted:
         from pytriton.bench.grpc_load import GrpcLoad
 
         return GrpcLoad(plan)
-    from pytriton.bench.http_load import HttpLoad
+    from pytriton.bench.socket_load import SocketLoad
 
-    return HttpLoad(plan)
+    if plan.protocol == "grpc":
+        from pytriton.bench.http2 import GrpcExchange, grpc_headers
+
+        headers = grpc_headers(METHOD, plan.target, plan.metadata)
+        return SocketLoad(plan, lambda: GrpcExchange(headers, plan.message))
+    from pytriton.bench.exchange import Http1Exchange
+
+    return SocketLoad(plan, lambda: Http1Exchange(plan.message))
 
 
 def _say(news: Any, trouble: str) -> None:

@@ -7,9 +7,11 @@ import threading
 import time
 from array import array
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
+import grpc
 import numpy as np
 import pytest
 
@@ -18,9 +20,11 @@ from pytriton.bench.arrivals import due_times
 from pytriton.bench.fleet import run_load, split
 from pytriton.bench.outcome import outcome_of
 from pytriton.bench.picture import save_png
-from pytriton.bench.plan import NS_PER_S, Plan, Seen
+from pytriton.bench.plan import METHOD, NS_PER_S, Plan, Seen
 from pytriton.bench.report import html_report
 from pytriton.bench.run import Level, Step
+from pytriton.client._grpc_wire import method_of
+from pytriton.client._operations import Infer
 from pytriton.client.exceptions import PyTritonClientConnectionError, PyTritonClientValueError
 from pytriton.model_config.triton_model_config import TensorSpec, TritonModelConfig
 from pytriton.monitor.statistics import Totals
@@ -228,3 +232,57 @@ def test_made_up_inputs() -> None:
     ):
         with pytest.raises(PyTritonClientValueError, match=message):
             payload.shapes_of([text], MODEL)
+
+
+@pytest.fixture
+def grpc_peer() -> Iterator[tuple[str, list[Any]]]:
+    """A server of the gRPC library: it echoes messages, and refuses those that begin with "no"."""
+    heard: list[Any] = []
+
+    def answer(message: bytes, context: Any) -> bytes:
+        heard.append((len(message), dict(context.invocation_metadata())))
+        if message.startswith(b"no"):
+            context.abort(grpc.StatusCode.UNAVAILABLE, "not today: ż")
+        return message
+
+    def find(call: Any) -> Any:
+        return grpc.unary_unary_rpc_method_handler(answer) if call.method == METHOD else None
+
+    class Every(grpc.GenericRpcHandler):  # type: ignore[misc]
+        def service(self, handler_call_details: Any) -> Any:
+            return find(handler_call_details)
+
+    sizes = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    server = grpc.server(ThreadPoolExecutor(4), options=sizes)
+    server.add_generic_rpc_handlers((Every(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}", heard
+    server.stop(None).wait()
+
+
+@pytest.mark.parametrize("size", [0, 10, 16_379, 16_380, 100_000, 5_000_000])
+def test_grpc_messages_of_any_size(grpc_peer: tuple[str, list[Any]], size: int) -> None:
+    target, heard = grpc_peer
+    options: dict[str, Any] = {"message": b"x" * size, "metadata": (("a-header", "value"),)}
+    (seen,) = run_load([plan(target, protocol="grpc", **options)])
+    assert len(seen.ends) > 1
+    assert (seen.failures, seen.errors) == (0, {})
+    assert {length for length, _ in heard} == {size}
+    assert all(metadata["a-header"] == "value" for _, metadata in heard)
+
+
+def test_grpc_failures_are_counted_with_what_was_said(grpc_peer: tuple[str, list[Any]]) -> None:
+    (seen,) = run_load([plan(grpc_peer[0], protocol="grpc", message=b"no")])
+    assert not seen.ends
+    assert seen.failures > 1
+    assert list(seen.errors) == ["gRPC status 14: not today: ż"]
+
+
+def test_the_http_port_is_no_grpc_port(peer: str) -> None:
+    with pytest.raises(PyTritonClientConnectionError, match=r"this looks like the HTTP port|closed the conn"):
+        run_load([plan(peer, protocol="grpc", timeout_s=2.0)])
+
+
+def test_the_method_is_that_of_the_clients() -> None:
+    assert method_of(Infer("", "", "", (), ())) == METHOD

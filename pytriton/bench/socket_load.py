@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Load over HTTP: one thread, many connections, ready-made bytes; a request costs 20 microseconds of it."""
+"""Load over sockets: one thread, many connections, ready-made bytes; a request costs some 20 microseconds."""
 
 from __future__ import annotations
 
@@ -7,27 +7,33 @@ import select
 import socket
 import time
 from collections import deque
-from typing import Any, Final
-
-import httptools
+from collections.abc import Callable
+from typing import Final
 
 from pytriton.bench.arrivals import due_times
+from pytriton.bench.exchange import Exchange
 from pytriton.bench.plan import NS_PER_S, Plan, Seen
 
-__all__ = ["HttpLoad"]
+__all__ = ["SocketLoad"]
 
 _CHUNK: Final = 1 << 18
-_ERROR_BYTES: Final = 2048
 _FIRST_CONNECTIONS: Final = 16
 _DRAIN_S: Final = 5.0
 _now: Final = time.monotonic_ns
 
 
-class HttpLoad:
+class SocketLoad:
     """Sends a plan's requests."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, exchange: Callable[[], Exchange]) -> None:
+        """Open nothing yet.
+
+        Args:
+            plan: The load.
+            exchange: Makes what a connection says and hears.
+        """
         self._plan = plan
+        self._exchange = exchange
         host, _, port = plan.target.rpartition(":")
         self._address = (host.strip("[]"), int(port))
         self._poll = select.epoll()
@@ -115,64 +121,78 @@ class HttpLoad:
 
     def _open(self) -> _Connection:
         opened = socket.create_connection(self._address, timeout=self._plan.timeout_s)
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        opened.setblocking(False)
-        connection = _Connection(opened)
+        try:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            exchange = self._exchange()
+            opened.sendall(exchange.opening())
+            while not exchange.has_greeted():
+                data = opened.recv(_CHUNK)
+                if not data:
+                    raise ConnectionResetError("the server closed the connection at once")
+                opened.sendall(exchange.feed(data))
+            opened.setblocking(False)
+        except BaseException:
+            opened.close()
+            raise
+        connection = _Connection(opened, exchange)
         self._by_fd[opened.fileno()] = connection
         self._poll.register(opened.fileno(), select.EPOLLIN)
         return connection
 
     def _send(self, connection: _Connection, due: int) -> None:
         connection.due = due
-        message = self._plan.message
         try:
-            sent = connection.socket.send(message)
-        except BlockingIOError:
-            sent = 0
+            self._write(connection, connection.exchange.request())
         except OSError as error:
             self._fail(connection, f"sending failed: {error.strerror or error}")
+
+    def _write(self, connection: _Connection, data: bytes) -> None:
+        if connection.rest is not None:
+            connection.rest = memoryview(bytes(connection.rest) + data)
             return
-        if sent < len(message):
-            connection.rest = memoryview(message)[sent:]
+        try:
+            sent = connection.socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            connection.rest = memoryview(data)[sent:]
             self._poll.modify(connection.socket.fileno(), select.EPOLLIN | select.EPOLLOUT)
 
     def _progress(self, connection: _Connection, event: int) -> bool:
         """Take what a connection has; whether it can carry the next request."""
+        exchange = connection.exchange
         try:
             if event & select.EPOLLOUT and connection.rest is not None:
-                self._send_rest(connection)
+                self._write_rest(connection)
             if not event & ~select.EPOLLOUT:
                 return False
             data = connection.socket.recv(_CHUNK)
+            if not data:
+                return self._fail(connection, "the server closed the connection before it answered")
+            if outgoing := exchange.feed(data):
+                self._write(connection, outgoing)
         except BlockingIOError:
             return False
         except OSError as error:
             return self._fail(connection, f"the connection broke: {error.strerror or error}")
-        if not data:
-            return self._fail(connection, "the server closed the connection before it answered")
-        try:
-            connection.parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            return self._fail(connection, f"the answer is no HTTP: {error}")
-        if not connection.complete:
+        except ValueError as error:
+            return self._fail(connection, str(error))
+        if not exchange.complete:
             return False
-        connection.complete = False
-        now = _now()
-        status = connection.parser.get_status_code()
-        if status == 200:
+        exchange.complete = False
+        if exchange.error is None:
+            now = _now()
             self._seen.ends.append(now)
             self._seen.latencies.append(now - connection.due)
         else:
-            text = bytes(connection.body[:_ERROR_BYTES]).decode("utf-8", "replace")
-            self._seen.fail(f"HTTP status {status}: {text}".strip())
-            connection.body.clear()
+            self._seen.fail(exchange.error)
         connection.due = 0
-        if not connection.keeps_alive:
+        if not exchange.keeps_alive:
             self._replace(connection)
             return False
         return True
 
-    def _send_rest(self, connection: _Connection) -> None:
+    def _write_rest(self, connection: _Connection) -> None:
         assert connection.rest is not None
         connection.rest = connection.rest[connection.socket.send(connection.rest) :]
         if not connection.rest:
@@ -233,24 +253,12 @@ class HttpLoad:
 class _Connection:
     """One connection, which carries one request at a time."""
 
-    __slots__ = ("body", "complete", "due", "keeps_alive", "parser", "rest", "socket")
+    __slots__ = ("due", "exchange", "rest", "socket")
 
-    def __init__(self, opened: socket.socket) -> None:
+    def __init__(self, opened: socket.socket, exchange: Exchange) -> None:
         self.socket = opened
-        self.parser: Any = httptools.HttpResponseParser(self)
+        self.exchange = exchange
         self.due = 0
         """When its request was due to be sent; 0 while it carries none."""
         self.rest: memoryview | None = None
-        self.complete = False
-        self.keeps_alive = True
-        self.body = bytearray()
-
-    def on_body(self, data: bytes) -> None:
-        """A part of the body, from the parser."""
-        if self.parser.get_status_code() != 200:
-            self.body += data
-
-    def on_message_complete(self) -> None:
-        """The answer is there, says the parser."""
-        self.complete = True
-        self.keeps_alive = self.parser.should_keep_alive()
+        """What is still to be sent."""
