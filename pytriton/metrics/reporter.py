@@ -44,7 +44,8 @@ class Reporter:
         with self._lock:
             self._users[directory] = self._users.get(directory, 0) + 1
             if directory not in self._places:
-                self._places[directory] = self._left.pop(directory, None) or Place(directory)
+                left = self._left.pop(directory, None)
+                self._places[directory] = Place(directory) if left is None else left
         if registry.changed or registry.families():
             self.wake()
 
