@@ -36,25 +36,25 @@ class Requested(NamedTuple):
 class BlockWriter:
     """The block of some requests that have the same inputs, ready to be written."""
 
-    def __init__(self, requests: Sequence[Requested], inputs: Sequence[str], *, batching: bool) -> None:
+    def __init__(self, requests: Sequence[Requested], inputs: Sequence[str], *, free: int = _FREE) -> None:
         """Gather the requests.
 
         Args:
-            requests: The requests.
+            requests: The requests; inputs of several are joined along their first dimension.
             inputs: Names of the model's inputs in the declared order.
-            batching: Whether inputs are joined along their first dimension.
+            free: Bytes for results behind the inputs.
         """
+        self._free = free
         self._requests = requests
         self._names = [name for name in inputs if name in requests[0].inputs]
         self._positions = [inputs.index(name) for name in self._names]
         self._arrays = [_joined([request.inputs[name] for request in requests]) for name in self._names]
         self._contents = [_encoded(array) for array in self._arrays]
         self._metas = [_meta(request) for request in requests]
-        self._batching = batching
         records = layout.BLOCK_HEADER.size + layout.REQUEST_RECORD.size * len(requests)
         self._tensors_offset = records
         self._data_offset = records + layout.TENSOR_RECORD.size * len(self._names)
-        self.length = align(self._data_offset + sum(map(len, self._metas))) + _FREE
+        self.length = align(self._data_offset + sum(map(len, self._metas))) + free
         self.length += sum(align(len(content)) for content in self._contents)
 
     def write(self, memory: Any, base: int) -> None:
@@ -75,7 +75,7 @@ class BlockWriter:
             memory,
             base,
             *(len(self._requests), len(self._names), sum(request.rows for request in self._requests)),
-            *(requests_offset, base + self._tensors_offset, cursor, _FREE, monotonic_ns(), 0),
+            *(requests_offset, base + self._tensors_offset, cursor, self._free, monotonic_ns(), 0),
         )
 
     def _write_tensors(self, memory: Any, record: int, cursor: int) -> int:
@@ -118,7 +118,8 @@ def _encoded_parameters(parameters: Iterable[tuple[str, ParameterValue]]) -> Ite
 
 def _encoded_parameter(value: ParameterValue) -> tuple[int, bytes]:
     if isinstance(value, str):
-        return layout.PARAMETER_STRING, value.encode()
+        # Headers are bytes of the client's choice.
+        return layout.PARAMETER_STRING, value.encode(errors="surrogateescape")
     if isinstance(value, bool):
         return layout.PARAMETER_BOOL, struct.pack("=?", value)
     if isinstance(value, int):

@@ -100,7 +100,7 @@ class Link:
         """Send a batch."""
         connection = self._connection
         assert connection is not None
-        writer = BlockWriter([job.request for job in jobs], self._inputs, batching=self._model.batching)
+        writer = BlockWriter([job.request for job in jobs], self._inputs)
         slot = self._slots
         block = connection.memory.take(slot, writer.length)
         if block is None:

@@ -7,9 +7,9 @@ import math
 import os
 import socket
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from mmap import mmap
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pytriton import dtypes
+from pytriton.testing._block import BlockWriter, Requested
 from pytriton.worker import layout
 from pytriton.worker.views import element_dtype
 
@@ -146,41 +147,23 @@ class Link:
         free: int = _PAGE,
     ) -> int:
         """Send a batch; returns its slot."""
-        names = [name for name in inputs if name in requests[0].inputs]
-        columns = {name: _join([request.inputs[name] for request in requests], batching) for name in names}
-        encoded = {name: _encode(array) for name, array in columns.items()}
-        rows = [_row_count(request, batching) for request in requests]
-        metas = [_encode_meta(request, range(outputs)) for request in requests]
-        base = self._next
-        records = base + layout.BLOCK_HEADER.size
-        tensors = records + layout.REQUEST_RECORD.size * len(requests)
-        cursor = tensors + layout.TENSOR_RECORD.size * len(names)
-        for index, (request, meta) in enumerate(zip(requests, metas, strict=True)):
-            asked = range(outputs) if request.outputs is None else request.outputs
-            layout.REQUEST_RECORD.pack_into(
-                self.memory,
-                records + index * layout.REQUEST_RECORD.size,
-                *(rows[index], 0, 0, cursor, len(meta), len(asked)),
-                *(len(request.id.encode()), len(request.parameters), 0, 0, 0),
-            )
-            self.memory[cursor : cursor + len(meta)] = meta
-            cursor += len(meta)
-        for index, name in enumerate(names):
-            cursor = _align(cursor)
-            array = columns[name]
-            layout.TENSOR_RECORD.pack_into(
-                self.memory,
-                tensors + index * layout.TENSOR_RECORD.size,
-                *(inputs.index(name), layout.ALL_REQUESTS, dtypes.resolve(array.dtype).number, array.ndim),
-                *(cursor, len(encoded[name]), *array.shape, *(0,) * (layout.MAX_RANK - array.ndim)),
-            )
-            self.memory[cursor : cursor + len(encoded[name])] = encoded[name]
-            cursor += len(encoded[name])
-        cursor = _align(cursor)
-        layout.BLOCK_HEADER.pack_into(
-            self.memory, base, len(requests), len(names), sum(rows), records, tensors, cursor, free, 0, 0
+        writer = BlockWriter(
+            [
+                Requested(
+                    request.inputs,
+                    _row_count(request, batching),
+                    request.parameters,
+                    range(outputs) if request.outputs is None else request.outputs,
+                    request.id,
+                )
+                for request in requests
+            ],
+            inputs,
+            free=free,
         )
-        self._next = _align(cursor + free)
+        base = self._next
+        writer.write(self.memory, base)
+        self._next = _align(base + writer.length)
         slot = self._slots
         self._slots += 1
         self.blocks[slot] = base
@@ -321,43 +304,9 @@ class Link:
         return packed
 
 
-def _join(arrays: list[Array], batching: bool) -> Array:
-    if not batching:
-        (array,) = arrays
-        return array
-    return np.concatenate(arrays)
-
-
 def _row_count(request: FakeRequest, batching: bool) -> int:
     first = next(iter(request.inputs.values()), None)
     return request.rows if first is None or not batching else len(first)
-
-
-def _encode(array: Array) -> bytes:
-    if array.dtype != object:
-        return array.tobytes()
-    strings = array.ravel().tolist()
-    offsets = [0, *accumulate(map(len, strings))]
-    return struct.pack(f"={len(offsets)}Q", *offsets) + b"".join(strings)
-
-
-def _encode_meta(request: FakeRequest, all_outputs: Iterable[int]) -> bytes:
-    outputs = list(all_outputs if request.outputs is None else request.outputs)
-    meta = struct.pack(f"={len(outputs)}I", *outputs) + request.id.encode()
-    for name, value in request.parameters.items():
-        kind, encoded = _encode_parameter(value)
-        meta += layout.PARAMETER_HEADER.pack(len(name.encode()), kind, len(encoded)) + name.encode() + encoded
-    return meta
-
-
-def _encode_parameter(value: str | int | bool | float) -> tuple[int, bytes]:
-    if isinstance(value, str):
-        return layout.PARAMETER_STRING, value.encode(errors="surrogateescape")
-    if isinstance(value, bool):
-        return layout.PARAMETER_BOOL, struct.pack("=?", value)
-    if isinstance(value, int):
-        return layout.PARAMETER_INT, struct.pack("=q", value)
-    return layout.PARAMETER_DOUBLE, struct.pack("=d", value)
 
 
 def _align(offset: int) -> int:

@@ -6,13 +6,13 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pytest
 
 from pytriton import App
-from pytriton.arrays import F32, U8
+from pytriton.arrays import F32
 from pytriton.batching.current import current_batch
 from pytriton.client.exceptions import (
     PyTritonClientInferenceServerError,
@@ -21,7 +21,6 @@ from pytriton.client.exceptions import (
 )
 from pytriton.decorators import batch
 from pytriton.exceptions import (
-    ErrorCode,
     PyTritonInvalidOperationError,
     PyTritonModelLoadError,
     PyTritonUnrecoverableError,
@@ -69,86 +68,11 @@ def test_requests_of_other_shapes_are_batches_of_their_own(app: App, sizes: list
         assert sizes == [2, 1, 1]
 
 
-def test_equal_parameters_are_called_together(app: App, sizes: list[int]) -> None:
-    with TestClient(app) as client:
-        given: list[Any] = [{"by": 2}, None, {"by": 2}, {"by": "x"}]
-        answers: list[Any] = client.model("scale").infer_together([{"x": ROW}] * 4, parameters=given)
-        assert sorted(sizes) == [1, 2]
-        assert [answer["output"][0] for answer in answers[:3]] == [2, 1, 2]
-        assert "got 'x'; expected int" in str(answers[3])
-        assert answers[3].code is ErrorCode.INVALID_ARG
-
-
 def test_together_tells_what_the_client_itself_refuses(app: App) -> None:
     with TestClient(app) as client:
         good, bad = client.model("scale").infer_together([{"x": ROW}, {"y": ROW}])
     assert isinstance(good, dict)
     assert 'no input "y"' in str(bad)
-
-
-def test_samples_fail_one_by_one() -> None:
-    app = App()
-
-    @app.model
-    def invert(x: float) -> float:
-        return 1 / x
-
-    with TestClient(app) as client:
-        answers: list[Any] = client.model("invert").infer_together([{"x": 2.0}, {"x": 0.0}, {"x": 4.0}])
-    assert [answers[0]["output"], answers[2]["output"]] == [0.5, 0.25]
-    assert "ZeroDivisionError" in str(answers[1])
-
-
-def test_coroutines_of_a_batch_run_side_by_side() -> None:
-    app = App()
-    meeting: list[Any] = []
-
-    @app.model
-    async def meet(x: int) -> int:
-        import asyncio
-
-        if not meeting:
-            meeting.append(asyncio.Barrier(2) if sys.version_info >= (3, 11) else _Meeting())
-        await meeting[0].wait()
-        return x
-
-    with TestClient(app, timeout_s=20) as client:
-        answers: list[Any] = client.model("meet").infer_together([{"x": 1}, {"x": 2}])
-    assert [answer["output"] for answer in answers] == [1, 2]
-
-
-class _Meeting:
-    """What asyncio.Barrier(2) is from Python 3.11 on."""
-
-    def __init__(self) -> None:
-        import asyncio
-
-        self._count, self._event = 0, asyncio.Event()
-
-    async def wait(self) -> None:
-        self._count += 1
-        if self._count == 2:
-            self._event.set()
-        await self._event.wait()
-
-
-def test_streams_of_a_batch_end_each_for_itself() -> None:
-    app = App()
-
-    @app.model
-    def repeat(x: Annotated[F32, "batch"], times: int = 1) -> Iterator[Annotated[F32, "batch"]]:
-        for _ in range(times):
-            yield x
-
-    with TestClient(app) as client:
-        given: list[Any] = [{"times": 1}, {"times": 3}, {"times": "many"}]
-        streams: list[Any] = client.stream("repeat").infer_together(
-            [{"x": value} for value in (1.0, 2.0, 3.0)], parameters=given
-        )
-        assert [step["output"].item() for step in streams[0]] == [1.0]
-        assert [step["output"].item() for step in streams[1]] == [2.0] * 3
-        with pytest.raises(PyTritonClientInferenceServerError, match="got 'many'"):
-            list(streams[2])
 
 
 def test_leaving_a_stream_closes_the_generator() -> None:
@@ -207,26 +131,6 @@ def test_timeouts_cancel_the_request() -> None:
         with pytest.raises(PyTritonClientTimeoutError, match=r"within 0\.2 s"):
             client.model("slow").infer_sample(ROW)
         assert seen.wait(20)
-
-
-def test_results_larger_than_the_block() -> None:
-    app = App()
-
-    @app.model
-    def widen(x: Annotated[U8, "batch", 1]) -> Annotated[U8, "batch", 1_000_000]:
-        return np.repeat(x, 1_000_000, axis=1)
-
-    @app.model
-    def chunks(count: int) -> Iterator[Annotated[U8, 1_000_000]]:
-        for index in range(count):
-            yield np.full(1_000_000, index, np.uint8)
-
-    with TestClient(app) as client:
-        result = client.model("widen").infer_batch(np.ones((2, 1), np.uint8))["output"]
-        assert result.shape == (2, 1_000_000)
-        assert result.all()
-        steps = list(client.stream("chunks").infer_sample(20))
-        assert [int(step["output"].max()) for step in steps] == list(range(20))
 
 
 def test_inputs_may_be_kept() -> None:

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What functions get and what becomes of their results, without a server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pytriton import App
+from pytriton.arrays import F32, U8
+from pytriton.client.exceptions import (
+    PyTritonClientInferenceServerError,
+)
+from pytriton.exceptions import (
+    ErrorCode,
+)
+from pytriton.testing import TestClient
+
+Rows = Annotated[F32, "batch", "n"]
+ROW = np.ones(3, np.float32)
+
+
+def test_equal_parameters_are_called_together() -> None:
+    app = App()
+    sizes: list[int] = []
+
+    @app.model
+    def scale(x: Rows, by: int = 1) -> Rows:
+        sizes.append(len(x))
+        return x * np.float32(by)
+
+    with TestClient(app) as client:
+        given: list[Any] = [{"by": 2}, None, {"by": 2}, {"by": "x"}]
+        answers: list[Any] = client.model("scale").infer_together([{"x": ROW}] * 4, parameters=given)
+        assert sorted(sizes) == [1, 2]
+        assert [answer["output"][0] for answer in answers[:3]] == [2, 1, 2]
+        assert "got 'x'; expected int" in str(answers[3])
+        assert answers[3].code is ErrorCode.INVALID_ARG
+
+
+def test_samples_fail_one_by_one() -> None:
+    app = App()
+
+    @app.model
+    def invert(x: float) -> float:
+        return 1 / x
+
+    with TestClient(app) as client:
+        answers: list[Any] = client.model("invert").infer_together([{"x": 2.0}, {"x": 0.0}, {"x": 4.0}])
+    assert [answers[0]["output"], answers[2]["output"]] == [0.5, 0.25]
+    assert "ZeroDivisionError" in str(answers[1])
+
+
+def test_coroutines_of_a_batch_run_side_by_side() -> None:
+    app = App()
+    meeting: list[Any] = []
+
+    @app.model
+    async def meet(x: int) -> int:
+        import asyncio
+
+        if not meeting:
+            meeting.append(asyncio.Barrier(2) if sys.version_info >= (3, 11) else _Meeting())
+        await meeting[0].wait()
+        return x
+
+    with TestClient(app, timeout_s=20) as client:
+        answers: list[Any] = client.model("meet").infer_together([{"x": 1}, {"x": 2}])
+    assert [answer["output"] for answer in answers] == [1, 2]
+
+
+class _Meeting:
+    """What asyncio.Barrier(2) is from Python 3.11 on."""
+
+    def __init__(self) -> None:
+        import asyncio
+
+        self._count, self._event = 0, asyncio.Event()
+
+    async def wait(self) -> None:
+        self._count += 1
+        if self._count == 2:
+            self._event.set()
+        await self._event.wait()
+
+
+def test_streams_of_a_batch_end_each_for_itself() -> None:
+    app = App()
+
+    @app.model
+    def repeat(x: Annotated[F32, "batch"], times: int = 1) -> Iterator[Annotated[F32, "batch"]]:
+        for _ in range(times):
+            yield x
+
+    with TestClient(app) as client:
+        given: list[Any] = [{"times": 1}, {"times": 3}, {"times": "many"}]
+        streams: list[Any] = client.stream("repeat").infer_together(
+            [{"x": value} for value in (1.0, 2.0, 3.0)], parameters=given
+        )
+        assert [step["output"].item() for step in streams[0]] == [1.0]
+        assert [step["output"].item() for step in streams[1]] == [2.0] * 3
+        with pytest.raises(PyTritonClientInferenceServerError, match="got 'many'"):
+            list(streams[2])
+
+
+def test_async_streams_of_batches() -> None:
+    app = App()
+
+    @app.model
+    async def repeat(
+        x: Annotated[F32, "batch", "n"], times: int = 2
+    ) -> AsyncIterator[Annotated[F32, "batch", "n"]]:
+        for index in range(times):
+            yield x + np.float32(index)
+
+    with TestClient(app) as client:
+        given: list[Any] = [{"times": 1}, None, {"times": 3}]
+        streams: list[Any] = client.stream("repeat").infer_together([{"x": ROW}] * 3, parameters=given)
+        assert [len(list(stream)) for stream in streams] == [1, 2, 3]
+
+
+def test_steps_that_are_not_as_annotated_end_the_stream() -> None:
+    app = App()
+
+    @app.model
+    def shrink(x: Rows) -> Iterator[Rows]:
+        yield x
+        yield x[:, 1:]
+
+    with TestClient(app) as client:
+        stream = client.stream("shrink").infer_sample(ROW)
+        assert next(stream)["output"].shape == (3,)
+        with pytest.raises(
+            PyTritonClientInferenceServerError, match=r'dimension "n" is 2, but 3 in input "x"'
+        ):
+            next(stream)
+        assert list(stream) == []
+
+
+def test_inputs_that_samples_may_leave_out() -> None:
+    app = App()
+
+    @app.model
+    def total(text: str, x: Annotated[F32, "n"] | None = None, y: Annotated[F32, 2] = ROW[:2]) -> float:
+        return len(text) + (0.0 if x is None else float(x.sum())) + float(y.sum())
+
+    with TestClient(app) as client:
+        requests: list[Any] = [{"text": "a"}, {"text": "a", "x": ROW}, {"text": "ab", "y": [0, 0]}]
+        answers: list[Any] = client.model("total").infer_together(requests)
+        assert [answer["output"] for answer in answers] == [3, 6, 2]
+
+
+def test_samples_of_a_batch_may_have_results_of_different_shapes() -> None:
+    app = App()
+
+    @app.model
+    def count(n: int) -> Annotated[F32, "n"]:
+        return np.arange(n, dtype=np.float32)
+
+    with TestClient(app) as client:
+        answers: list[Any] = client.model("count").infer_together([{"n": 1}, {"n": 3}])
+        assert [answer["output"].shape for answer in answers] == [(1,), (3,)]
+        with pytest.raises(PyTritonClientInferenceServerError, match=r"different shapes: \(1,\), \(3,\)"):
+            client.model("count").infer_batch([1, 3])
+
+
+def test_text_arrays_and_numpy_scalars() -> None:
+    app = App()
+
+    class Found(NamedTuple):
+        words: Annotated[npt.NDArray[np.str_], "batch", 2]
+        score: list[np.float32]
+
+    @app.model
+    def find(words: Annotated[npt.NDArray[np.str_], "batch", 2], score: list[np.float32]) -> Found:
+        assert words.dtype.kind == "U"
+        assert isinstance(score[0], np.float32)
+        return Found(np.char.upper(words), [each * 2 for each in score])
+
+    @app.model
+    def halve(x: np.float16, flag: bool) -> np.float16:
+        assert (type(x), type(flag)) == (np.float16, bool)
+        return np.float16(x / 2) if flag else x
+
+    with TestClient(app) as client:
+        found = client.model("find").infer_batch([["a", "é"]], np.float32([1.5]))  # type: ignore[arg-type]
+        assert found["words"].tolist() == [[b"A", "É".encode()]]
+        assert found["score"].tolist() == [3.0]
+        assert client.model("halve").infer_sample(np.float16(3), True)["output"] == 1.5
+
+
+def test_tracebacks_begin_in_the_function() -> None:
+    app = App()
+
+    @app.model
+    def whole(x: Rows) -> Rows:
+        raise ZeroDivisionError("by nothing")
+
+    @app.model
+    def single(x: float) -> float:
+        raise ZeroDivisionError("by nothing")
+
+    with TestClient(app) as client:
+        for name, given in (("whole", ROW), ("single", 1.0)):
+            with pytest.raises(PyTritonClientInferenceServerError) as caught:
+                client.model(name).infer_sample(given)
+            first, *frames = str(caught.value).partition("Traceback")[2].splitlines()
+            assert f"in {name}" in frames[0], first
+
+
+def test_results_larger_than_the_block() -> None:
+    app = App()
+
+    @app.model
+    def widen(x: Annotated[U8, "batch", 1]) -> Annotated[U8, "batch", 1_000_000]:
+        return np.repeat(x, 1_000_000, axis=1)
+
+    @app.model
+    def chunks(count: int) -> Iterator[Annotated[U8, 1_000_000]]:
+        for index in range(count):
+            yield np.full(1_000_000, index, np.uint8)
+
+    with TestClient(app) as client:
+        result = client.model("widen").infer_batch(np.ones((2, 1), np.uint8))["output"]
+        assert result.shape == (2, 1_000_000)
+        assert result.all()
+        steps = list(client.stream("chunks").infer_sample(20))
+        assert [int(step["output"].max()) for step in steps] == list(range(20))
