@@ -7,16 +7,18 @@ import asyncio
 import http.client
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pytriton.client import AsyncioModelClient, ModelClient
 
-__all__ = ["Ports", "ask_bare", "ask_ours", "ask_theirs", "flood_ours", "flood_theirs"]
+__all__ = ["TEN_MB", "Ports", "ask_bare", "ask_ours", "ask_theirs", "flood_ours", "flood_theirs"]
 
 Ask = Callable[[], object]
+TEN_MB: Final = 2_500_000
+"""Numbers of four bytes in it."""
 Array = npt.NDArray[Any]
 
 
@@ -27,10 +29,10 @@ class Ports(NamedTuple):
     grpc: int
 
 
-def ask_ours(ports: Ports, protocol: str, array: Array, **options: Any) -> Ask:
+def ask_ours(ports: Ports, protocol: str, array: Array, model: str = "", **options: Any) -> Ask:
     """One request after the other with ModelClient."""
     port = ports.http if protocol == "http" else ports.grpc
-    client = ModelClient(f"{protocol}://127.0.0.1:{port}", _model(array), **options)
+    client = ModelClient(f"{protocol}://127.0.0.1:{port}", model or _model(array), **options)
     return lambda: client.infer_sample(array)["y"]
 
 

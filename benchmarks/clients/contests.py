@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.clients.contestants import (
+    TEN_MB,
     Ports,
     ask_bare,
     ask_ours,
@@ -16,6 +17,7 @@ from benchmarks.clients.contestants import (
     flood_ours,
     flood_theirs,
 )
+from pytriton.client.options import Retry
 
 __all__ = ["Contest", "contests"]
 
@@ -55,3 +57,10 @@ def contests(ports: Ports) -> Iterator[Contest]:
     ours, theirs = ask_ours(ports, "http", hundred), ask_theirs(ports, "http", hundred)
     yield Contest("100 MB, HTTP: tritonclient / ours", ours, theirs, 1.0, 1)
     yield Contest("100 MB, HTTP: http.client / ours", ours, ask_bare(ports, hundred), 1 / 1.3, 1)
+    ten = np.ones(TEN_MB, np.float32)
+    for protocol in ("http", "grpc"):
+        for model, retry in (("ten", None), ("echo", Retry(1, idempotent=True))):
+            shape = "fixed" if model == "ten" else "free"
+            ours = ask_ours(ports, protocol, ten, model, shared_memory="auto", retry=retry)
+            wire = ask_ours(ports, protocol, ten, model)
+            yield Contest(f"10 MB, {shape} shape, {protocol}: wire / shared memory", ours, wire, 3.0, 3)

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The server that all clients ask: two models that return their input."""
+"""The server that all clients ask: models that return their input."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.clients.contestants import TEN_MB
 from pytriton.decorators import batch
 from pytriton.model_config import ModelConfig, Tensor
-from pytriton.triton import Triton, TritonConfig
+from pytriton.triton import Triton, TritonConfig, TritonSecurityConfig
 
 __all__: list[str] = []
+
+_MODELS: Final = (("echo", np.float32, -1), ("strings", bytes, -1), ("ten", np.float32, TEN_MB))
 
 
 @batch
@@ -23,6 +26,7 @@ def echo(x: Any) -> dict[str, Any]:
 
 def _main() -> None:
     http, grpc, metrics = map(int, sys.argv[1:])
+    security = TritonSecurityConfig(restricted_endpoints=[])  # shared memory has no token here
     config = TritonConfig(
         http_address="127.0.0.1",
         http_port=http,
@@ -31,9 +35,13 @@ def _main() -> None:
         metrics_address="127.0.0.1",
         metrics_port=metrics,
     )
-    with Triton(config=config) as triton:
-        for name, dtype in (("echo", np.float32), ("strings", bytes)):
-            given, returned = ([Tensor((-1,), dtype, tensor)] for tensor in "xy")
+    with Triton(config=config, security_config=security) as triton:
+        for name, dtype, size in (
+            ("echo", np.float32, -1),
+            ("strings", bytes, -1),
+            ("ten", np.float32, TEN_MB),
+        ):
+            given, returned = ([Tensor((size,), dtype, tensor)] for tensor in "xy")
             triton.bind(name, echo, given, returned, config=ModelConfig(max_batch_size=128))
         print("ready", flush=True)
         sys.stdin.read()

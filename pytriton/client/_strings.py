@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import marshal
 import struct
 from io import BytesIO
 from typing import Any, Final
@@ -12,6 +13,8 @@ import numpy.typing as npt
 
 __all__ = ["pack_strings", "unpack_strings"]
 
+_MANY: Final = 64
+_HEAD: Final = 5
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -50,6 +53,8 @@ def unpack_strings(data: Any, count: int) -> npt.NDArray[Any]:
     size = len(data)
     if count and size % count == 0 and (same := _unpack_same_lengths(data, count)) is not None:
         return same
+    if count >= _MANY and (many := _unpack_many(data, count)) is not None:
+        return many
     read, number = BytesIO(data).read, int.from_bytes
     strings = [read(number(read(4), "little")) for _ in range(count)]
     whole = 4 * count + sum(map(len, strings)) == size
@@ -57,6 +62,31 @@ def unpack_strings(data: Any, count: int) -> npt.NDArray[Any]:
     if not whole or (count and _LENGTH.unpack_from(data, size - len(strings[-1]) - 4)[0] != len(strings[-1])):
         raise ValueError(f"{size} bytes do not hold {count} strings with their lengths")
     return np.fromiter(strings, np.dtype(object), count)
+
+
+def _unpack_many(data: Any, count: int) -> npt.NDArray[Any] | None:
+    """Short strings without zero bytes, where lengths are found by their zeros; None for others."""
+    array = np.frombuffer(data, np.uint8)
+    if len(array) < 4 * count:
+        return None
+    zero = array == 0
+    starts = np.flatnonzero(zero[1:-2] & zero[2:-1] & zero[3:])
+    if len(starts) != count:
+        # An empty string's length makes the byte before it look like one.
+        starts = starts[np.append(np.diff(starts) != 1, True)]
+    if len(starts) != count or starts[0] != 0:
+        return None
+    ends = starts + 4 + array[starts]
+    if ends[-1] != len(array) or not np.array_equal(ends[:-1], starts[1:]):
+        return None
+    # In Python's marshal format a list of bytes is the same, with an "s" before each length.
+    marshalled = np.full(_HEAD + count + len(array), ord("s"), np.uint8)
+    marshalled[:_HEAD] = np.frombuffer(b"[" + _LENGTH.pack(count), np.uint8)
+    is_string = np.ones(len(marshalled), np.bool_)
+    is_string[:_HEAD] = False
+    is_string[starts + np.arange(_HEAD, _HEAD + count)] = False
+    marshalled[is_string] = array
+    return np.fromiter(marshal.loads(marshalled.tobytes()), np.dtype(object), count)
 
 
 def _unpack_same_lengths(data: Any, count: int) -> npt.NDArray[Any] | None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from typing import Any
 
 import numpy as np
@@ -80,3 +81,39 @@ def test_other_objects_are_refused(wrong: object) -> None:
 def test_malformed_data_is_refused(data: bytes, count: int) -> None:
     with pytest.raises(ValueError, match=f"{len(data)} bytes do not hold {count} strings"):
         unpack_strings(data, count)
+
+
+@pytest.mark.parametrize("alphabet", [b"ab", b"\0a", b"\0"])
+@pytest.mark.parametrize("longest", [0, 3, 40, 300])
+def test_many_strings(alphabet: bytes, longest: int) -> None:
+    chance = random.Random(f"{alphabet!r} {longest}")
+    for _ in range(50):
+        strings = [bytes(chance.choices(alphabet, k=chance.randint(0, longest))) for _ in range(100)]
+        array = np.empty(len(strings), object)
+        array[:] = strings
+        packed = pack_strings(array)
+        assert packed == b"".join(struct.pack("<I", len(string)) + string for string in strings)
+        assert unpack_strings(memoryview(packed), 100).tolist() == strings
+        broken = bytearray(packed)
+        broken[chance.randrange(len(broken))] ^= chance.randint(1, 255)
+        for data, count in ((bytes(broken), 100), (packed[:-1], 100), (packed, 101), (packed, 99)):
+            assert _unpacked(data, count) == _one_by_one(data, count)
+
+
+def _unpacked(data: bytes, count: int) -> list[bytes] | None:
+    try:
+        strings: list[bytes] = unpack_strings(data, count).tolist()
+    except ValueError:
+        return None
+    return strings
+
+
+def _one_by_one(data: bytes, count: int) -> list[bytes] | None:
+    strings, position = [], 0
+    for _ in range(count):
+        length = int.from_bytes(data[position : position + 4], "little")
+        if position + 4 + length > len(data):
+            return None
+        strings.append(data[position + 4 : position + 4 + length])
+        position += 4 + length
+    return strings if position == len(data) else None
