@@ -47,10 +47,10 @@ class AsyncClient(BaseModelClient, Generic[Answer]):
         """Run the model on one sample, which has no batch dimension; outputs are by name.
 
         Args:
-            inputs: Arrays, or what NumPy makes arrays of, in the order of the model's inputs.
-            parameters: Parameters of the request.
+            inputs: Arrays of the shapes of the model's inputs, in their order, or what NumPy makes arrays of.
+            parameters: Parameters of the request, which the function sees.
             headers: HTTP headers or gRPC metadata of the request.
-            options: Priority, sequence, timeout and other options.
+            options: Timeout, priority, sequence, wanted outputs and more: an InferOptions.
             named_inputs: Arrays by the inputs' names, instead of `inputs`.
         """
         return self._infer(inputs, named_inputs, parameters, headers, options, is_batch=False)
@@ -66,10 +66,10 @@ class AsyncClient(BaseModelClient, Generic[Answer]):
         """Run the model on a batch, along the first dimension; outputs are by name.
 
         Args:
-            inputs: Arrays, or what NumPy makes arrays of, in the order of the model's inputs.
-            parameters: Parameters of the request.
+            inputs: Arrays of the shapes of the model's inputs, in their order, behind the batch dimension.
+            parameters: Parameters of the request, which the function sees.
             headers: HTTP headers or gRPC metadata of the request.
-            options: Priority, sequence, timeout and other options.
+            options: Timeout, priority, sequence, wanted outputs and more: an InferOptions.
             named_inputs: Arrays by the inputs' names, instead of `inputs`.
         """
         return self._infer(inputs, named_inputs, parameters, headers, options, is_batch=True)

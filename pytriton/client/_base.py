@@ -69,9 +69,9 @@ class BaseModelClient:
             ensure_model_is_ready: Whether the server is asked nevertheless.
             access_token: Token of a server that restricts its endpoints.
             headers: Headers (gRPC: metadata) of every request.
-            tls: Certificates for https and grpcs.
+            tls: Certificates for https and grpcs; the system's authorities by default.
             retry: When a request is sent again; never by default.
-            compression: How requests are compressed; not at all by default.
+            compression: How requests are compressed, "gzip" or "deflate"; not at all by default.
             split_batches: Whether batches larger than the model takes are sent in parts and joined again.
             shared_memory: "auto" has large tensors go through shared memory where the server is on this
                 machine and allows it; "always" fails where that cannot be done; "off" by default.

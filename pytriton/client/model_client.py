@@ -16,8 +16,14 @@ class ModelClient(BlockingClient[dict[str, Array]]):
     For example:
 
     with ModelClient("localhost", "Linear") as client:
-        result = client.infer_batch(features)
-        print(result["scores"])
+        one = client.infer_sample([1, 2])
+        many = client.infer_batch([[1, 2], [3, 4]])
+        print(one["scores"], many["scores"])
+
+    `infer_sample` takes and returns arrays without the batch dimension, `infer_batch` with it: both return a
+    dict of NumPy arrays by the names of the outputs. Inputs are checked against the model before anything is
+    sent (PyTritonClientValueError). All exceptions are in `pytriton.client.exceptions`, below
+    PyTritonClientError; `Tls`, `Retry` and `InferOptions` are in `pytriton.client.options`.
     """
 
     def _infer(self, call: Call) -> dict[str, Array]:
