@@ -33,6 +33,8 @@ __all__ = [
 _STOP_WORKERS_TIMEOUT_S: Final = 2.0
 DRAIN_TIMEOUT_S: Final = 30.0
 """How long requests in flight are waited for, unless the server has a limit of its own."""
+_LONGEST_SLEEP_S: Final = 1.0
+"""A signal that comes just before a wait, or to another thread, is dealt with only after it."""
 LEAST_WAIT_S: Final = 0.1
 """What takes no time at all is waited for even when there is none left."""
 
@@ -52,8 +54,13 @@ class Flag:
 
     def wait(self, timeout_s: float) -> bool:
         """Whether the flag is set, or has been within the time."""
-        if not self._is_set and self._gate.acquire(timeout=timeout_s):
-            self._open()  # for the next one that waits
+        deadline = time.monotonic() + timeout_s
+        while not self._is_set:
+            left_s = deadline - time.monotonic()
+            if self._gate.acquire(timeout=max(0.0, min(left_s, _LONGEST_SLEEP_S))):
+                self._open()  # for the next one that waits
+            elif left_s <= _LONGEST_SLEEP_S:
+                break
         return self._is_set
 
     def _open(self) -> None:

@@ -295,6 +295,7 @@ def test_log_file_is_written(tmp_path: Path) -> None:
 def test_backend(serve: Serve) -> None:
     server = serve(Model("m", echo, FLOATS, FLOATS))
     assert server.get("/v2/models/m").json["platform"] == "pytriton"
+    assert "workspace" not in str(server.get("/v2/models/m/config").json["parameters"])
     assert TritonModelConfig("m").backend == "pytriton"
 
 
