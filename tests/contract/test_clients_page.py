@@ -33,9 +33,7 @@ def test_defaults(name: str) -> None:
     assert f"| `{name}` | {default:.0f} s |" in PAGE
 
 
-@pytest.mark.parametrize(
-    "name", list(inspect.signature(pytriton.client.ModelClient.__init__).parameters)[4:]
-)
+@pytest.mark.parametrize("name", list(inspect.signature(pytriton.client.ModelClient.__init__).parameters)[4:])
 def test_every_option_is_told_of(name: str) -> None:
     told_elsewhere = {"lazy_init", "model_config", "ensure_model_is_ready", "compression"}
     assert name in PAGE or name in told_elsewhere

@@ -6,7 +6,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from pytriton.decorators import batch
 from pytriton.model_config import ModelConfig, Tensor
 from pytriton.request import Array, Request
 from pytriton.workers import WorkerProcesses
+from tests.helpers.command import SERVICE, serving_command
 from tests.helpers.gate import wait_until
 from tests.helpers.observed_models import count_and_say
 from tests.helpers.server import Model, Server
@@ -127,3 +130,16 @@ def test_lines_of_worker_processes(serve: Serve, lines: Lines, capfd: pytest.Cap
     assert line["request_ids"] == ["far away"]
     assert (line["logger"], line["process"], line["rows"]) == ("tests.observed", number, 1)
     wait_until(lambda: f"printed by {number}" in capfd.readouterr().out, "what the worker printed")
+
+
+def test_the_command_line_logs_as_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "service.py").write_text(SERVICE)
+    monkeypatch.setenv(logs.FORMAT_VARIABLE, "json")
+    with serving_command(tmp_path, "service:app", "--log-level=info") as (command, address, _):
+        assert address.post("/v2/models/Scale/generate", {"values": [1]}).status == 200
+        command.signal(signal.SIGINT)
+        line = json.loads(command.expect("SIGINT received"))
+        assert (line["level"], line["logger"]) == ("INFO", "pytriton.triton")
+        assert command.wait() == 0
