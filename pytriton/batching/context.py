@@ -77,18 +77,22 @@ def adopted(
 def carry(function: Any, context: Any) -> None:
     """Let a function, and what it decorates, carry a context; methods let their objects carry it."""
     while function is not None:
-        owner = getattr(function, "__self__", None)
-        for each in (function, owner):
-            # Some cannot have attributes, and must do without.
-            with contextlib.suppress(AttributeError, TypeError):
+        for each in (function, _object_of(function)):
+            # Some cannot have attributes, each with an exception of its own, and must do without.
+            with contextlib.suppress(Exception):
                 setattr(each, CONTEXT_ATTRIBUTE, context)
         function = getattr(function, "__wrapped__", None)
+
+
+def _object_of(function: Any) -> Any:
+    # Functions written in C have a `__self__` too: their module.
+    return getattr(function, "__self__", None) if hasattr(function, "__func__") else None
 
 
 def carried(function: Any) -> Any:
     """The context that a function carries, None if there is none."""
     while function is not None:
-        for each in (function, getattr(function, "__self__", None)):
+        for each in (function, _object_of(function)):
             context = getattr(each, CONTEXT_ATTRIBUTE, None)
             if context is not None:
                 return context

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import builtins
 import functools
+import pickle
 import threading
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pytriton.batching.triton_context import share_context
 from pytriton.decorators import (
     ModelConfigDict,
     TritonContext,
@@ -110,6 +113,44 @@ def test_method_serves_as_itself() -> None:
     context.model_configs[service.infer] = describe_model()
     service.__triton_context__ = context  # type: ignore[attr-defined]
     assert service.infer([Request({"x": X})])[0]["y"].shape == X.shape
+
+
+class Closed:
+    """Takes no attributes, and says so in its own way, as models of pydantic do."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise ValueError(f"there is no field {name}")
+
+    @batch
+    def __call__(self, x: Any) -> Any:
+        return [x]
+
+
+def test_objects_that_take_no_context() -> None:
+    context, closed = TritonContext(), Closed()
+    share_context(context, [closed, closed.__call__, len, functools.partial(len)])
+    assert not hasattr(builtins, "__triton_context__")
+    with running_for(describe_model()):
+        assert closed([Request({"x": X})])[0]["OUTPUT_1"].shape == X.shape
+
+
+def test_published_models_are_seen_beside_ones_own() -> None:
+    def own() -> None: ...
+
+    def other() -> None: ...
+
+    shared = TritonContext()
+    share_context(shared, [own, other])
+    mine, theirs = describe_model(), describe_model()
+    configs = ModelConfigDict(shared.model_configs)
+    configs[own] = mine
+    assert list(configs) == [own]
+    shared.model_configs.publish([(own, theirs), (other, theirs)])
+    assert configs[own] is mine
+    assert configs[other] is theirs
+    assert len(configs) == 2
+    assert get_model_config(other, None) is theirs
+    assert list(pickle.loads(pickle.dumps(configs))) == []
 
 
 def test_context_that_is_set_by_hand() -> None:
