@@ -39,6 +39,7 @@ def quick_call(
     if not _is_common(signature) or any(name.startswith(_PREFIX) for name in names):
         return None
     values: dict[str, Any] = {"function": function, "check": check, "encode": encode, "ndarray": np.ndarray}
+    values |= {"type": type, "len": len, "isinstance": isinstance}  # inputs may have such names
     values |= {f"dtype{index}": _dtype(kind) for index, kind in enumerate(signature.result.outputs.values())}
     if signature.result.container is not None:
         values["container"] = signature.result.container.type
@@ -89,12 +90,12 @@ def _lines(names: list[str], signature: Signature) -> Iterator[str]:
     if signature.result.container is None:
         yield "    $0 = $result"
     else:
-        yield "    if isinstance($result, $container):"
+        yield "    if $isinstance($result, $container):"
         indent = "        "
         yield from (f"{indent}${index} = $result.{name}" for index, name in enumerate(outputs))
     conditions: list[str] = []
     for index, kind in enumerate(outputs.values()):
-        conditions += [f"type(${index}) is $ndarray", f"${index}.dtype is $dtype{index}"]
+        conditions += [f"$type(${index}) is $ndarray", f"${index}.dtype is $dtype{index}"]
         conditions += _shape_conditions(index, kind.dims, places)
     yield f"{indent}if {' and '.join(conditions)}:"
     returned = ", ".join(f"{name!r}: ${index}" for index, name in enumerate(outputs))
@@ -103,7 +104,7 @@ def _lines(names: list[str], signature: Signature) -> Iterator[str]:
 
 
 def _shape_conditions(index: int, dims: tuple[Dimension, ...], places: dict[str, str]) -> Iterator[str]:
-    yield f"len(${index}.shape) == {len(dims)}"
+    yield f"$len(${index}.shape) == {len(dims)}"
     for axis, size in enumerate(dims):
         here = f"${index}.shape[{axis}]"
         if isinstance(size, str) and size != BATCH:

@@ -108,6 +108,22 @@ def test_streams_of_a_batch_end_each_for_itself() -> None:
             list(streams[2])
 
 
+def test_inputs_may_have_names_of_builtins() -> None:
+    app = App()
+
+    class Same(NamedTuple):
+        isinstance: Rows
+        call: Rows
+
+    @app.model
+    def same(type: Rows, len: Rows, isinstance: Rows, result: Rows) -> Same:
+        return Same(type + len, isinstance + result)
+
+    with TestClient(app) as client:
+        outputs = client.model("same").infer_sample(type=ROW, len=ROW, isinstance=ROW, result=ROW)
+        assert [outputs["isinstance"][0], outputs["call"][0]] == [2, 2]
+
+
 def test_async_streams_of_batches() -> None:
     app = App()
 
