@@ -13,6 +13,7 @@ from pytriton.app.signature import Signature
 from pytriton.app.tensors import Tensors
 from pytriton.batching.batch import finish_batch
 from pytriton.batching.batch_size import get_inference_request_batch_size
+from pytriton.batching.current import work_on_request
 from pytriton.batching.whole import mark_whole
 from pytriton.exceptions import PyTritonInferenceError, PyTritonUnrecoverableError
 from pytriton.request import Request, RequestBatch
@@ -45,6 +46,7 @@ class _Samples:
         def serve(requests: Sequence[Request]) -> Any:
             batch = _Rows(requests, self._tensors)
             for index, rows in enumerate(batch.rows):
+                work_on_request(index)
                 try:
                     given = self._parameters(requests, index)
                     results = [self._function(**self._arguments(batch, row), **given) for row in rows]
@@ -66,6 +68,7 @@ class _Samples:
             batch = _Rows(requests, self._tensors)
 
             async def answer(index: int, rows: range) -> None:
+                work_on_request(index)  # in the context of this task alone
                 try:
                     given = self._parameters(requests, index)
                     calls = [self._function(**self._arguments(batch, row), **given) for row in rows]
@@ -84,6 +87,7 @@ class _Samples:
         """Gives the steps of the one row that there is."""
 
         def serve(requests: Sequence[Request]) -> Iterator[Any]:
+            work_on_request(0)
             batch = _Rows(requests, self._tensors)
             result = self._function(**self._arguments(batch, 0), **self._parameters(requests, 0))
             with as_iterator(result) as steps:
@@ -96,6 +100,7 @@ class _Samples:
         """Gives the steps of the one row that there is."""
 
         async def serve(requests: Sequence[Request]) -> AsyncIterator[Any]:
+            work_on_request(0)
             batch = _Rows(requests, self._tensors)
             result = self._function(**self._arguments(batch, 0), **self._parameters(requests, 0))
             async with iterate_async(result) as steps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pytriton.batching.batch import batch
 from pytriton.batching.constant_padder import ConstantPadder
-from pytriton.batching.current import CurrentBatch, CurrentRequest, current_batch
+from pytriton.batching.current import CurrentBatch, CurrentRequest, current_batch, current_request
 from pytriton.batching.fill_optionals import fill_optionals
 from pytriton.batching.first_value import first_value
 from pytriton.batching.group_by_keys import group_by_keys
@@ -20,6 +20,7 @@ __all__ = [
     "CurrentRequest",
     "batch",
     "current_batch",
+    "current_request",
     "fill_optionals",
     "first_value",
     "group_by_keys",

@@ -16,6 +16,8 @@ FindRecords: TypeAlias = Callable[[], RequestRecords | None]
 
 _find_records: ContextVar[FindRecords | None] = ContextVar("pytriton_find_records", default=None)
 
+_index: ContextVar[int | None] = ContextVar("pytriton_request_index", default=None)
+
 
 class CurrentRequest(RequestState):
     """A request without its inputs."""
@@ -88,6 +90,22 @@ def current_records() -> RequestRecords | None:
     """What is known of the requests that the calling function works on; None elsewhere."""
     find = _find_records.get()
     return None if find is None else find()
+
+
+def current_request() -> CurrentRequest:
+    """The request that the calling function works on: one of an App that is typed per sample."""
+    index = _index.get()
+    if index is None:
+        raise PyTritonInvalidOperationError(
+            "No single request is being worked on here: that is so in a function of an App that is typed per "
+            "sample. Others have current_batch(), whose entries are the requests in the order of their rows."
+        )
+    return current_batch()[index]
+
+
+def work_on_request(index: int) -> None:
+    """Say which request of the batch `current_request` is, in the present context."""
+    _index.set(index)
 
 
 def find_records_with(find: FindRecords) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from pytriton import App
 from pytriton.client.exceptions import PyTritonClientError
 from pytriton.testing import TestClient, TestServer, serving
 from tests.helpers.applications import app
@@ -128,6 +129,19 @@ def test_answers_are_the_same_without_a_server(server: TestServer, ask: Ask) -> 
 
 def _target(server: TestServer, ask: Ask) -> str:
     return server.grpc_url if ask.is_stream else server.http_url
+
+
+def test_apps_may_be_bound_to_what_runs(server: TestServer) -> None:
+    late = App()
+
+    @late.model
+    def late_double(x: float) -> float:
+        return 2 * x
+
+    late.bind_to(server.triton)
+    with server.model("late_double") as client:
+        assert client.infer_sample(1.5)["output"] == 3.0
+    server.triton.unbind("late_double")
 
 
 def test_generate_endpoints(server: TestServer) -> None:

@@ -13,11 +13,13 @@ import pytest
 
 from pytriton import App
 from pytriton.arrays import F32, U8
+from pytriton.batching import current_request
 from pytriton.client.exceptions import (
     PyTritonClientInferenceServerError,
 )
 from pytriton.exceptions import (
     ErrorCode,
+    PyTritonInvalidOperationError,
 )
 from pytriton.testing import TestClient
 
@@ -106,6 +108,42 @@ def test_streams_of_a_batch_end_each_for_itself() -> None:
         assert [step["output"].item() for step in streams[1]] == [2.0] * 3
         with pytest.raises(PyTritonClientInferenceServerError, match="got 'many'"):
             list(streams[2])
+
+
+def test_the_current_request() -> None:
+    app = App()
+
+    @app.model
+    def tag(x: int) -> str:
+        return str(current_request().parameters["tag"])
+
+    @app.model
+    async def tag_async(x: int) -> str:
+        import asyncio
+
+        await asyncio.sleep(0)
+        return str(current_request().parameters["tag"])
+
+    @app.model
+    def tag_stream(x: int) -> Iterator[str]:
+        for _ in range(2):
+            yield str(current_request().parameters["tag"])
+
+    @app.model
+    def tag_rows(x: list[int]) -> list[str]:
+        return [str(current_request().parameters["tag"])]
+
+    given: list[Any] = [{"tag": "a"}, {"tag": "b"}]
+    with TestClient(app) as client:
+        for name in ("tag", "tag_async"):
+            answers: list[Any] = client.model(name).infer_together([{"x": 1}, {"x": 2}], parameters=given)
+            assert [answer["output"] for answer in answers] == [b"a", b"b"]
+        streams: list[Any] = client.stream("tag_stream").infer_together([{"x": 1}] * 2, parameters=given)
+        assert [[step["output"] for step in stream] for stream in streams] == [[b"a"] * 2, [b"b"] * 2]
+        with pytest.raises(PyTritonClientInferenceServerError, match="Others have current_batch"):
+            client.model("tag_rows").infer_sample(1)
+    with pytest.raises(PyTritonInvalidOperationError, match="typed per sample"):
+        current_request()
 
 
 def test_inputs_may_have_names_of_builtins() -> None:
