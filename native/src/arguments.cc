@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Preloaded into a server whose arguments hold an access token: everybody on the machine may read arguments,
-// but only the server's user its environment. The app masks the token among the arguments and hands it over
-// in a variable; here, before main(), it is put back where the process list does not look. The other side is
-// pytriton/server/arguments.py.
+// Preloaded into the server. Its arguments may hold an access token: everybody on the machine may read
+// arguments, but only the server's user its environment. The app masks the token among the arguments and
+// hands it over in a variable; here, before main(), it is put back where the process list does not look. The
+// other side is pytriton/server/arguments.py.
 #include <unistd.h>
 
 #include <cstdlib>

@@ -17,6 +17,7 @@
 #include "instance.h"
 #include "metrics_port.h"
 #include "model.h"
+#include "model_readiness.h"
 #include "model_registry.h"
 #include "pytriton/triton_abi.h"
 
@@ -29,6 +30,9 @@ namespace {
 constexpr const char* kRefusal = "/refused";
 
 struct Backend {
+  Backend() { TellReadiness(&models); }
+  ~Backend() { TellReadiness(nullptr); }
+
   const std::unique_ptr<const ModelMetricFamilies> families = ModelMetricFamilies::Make();
   MetricsPorts metrics_ports;
   ModelRegistry models;

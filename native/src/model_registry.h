@@ -142,6 +142,26 @@ class ModelRegistry {
     changed_.notify_all();
   }
 
+  // Whether a model has a worker, in one of its versions if none is named; without a name, whether all
+  // versions of all models have. Of models that are not here nothing is known. Versions that are being
+  // replaced are here twice, and there one of the two has to have one.
+  bool HasWorkers(const char* name, int64_t version) {
+    const std::unique_lock lock(mutex_);
+    std::map<std::pair<std::string, uint64_t>, bool> found;
+    for (const auto& [key, entry] : models_) {
+      const bool is_meant = name == nullptr || entry.name == name;
+      if (entry.model == nullptr || !is_meant ||
+          (version > 0 && entry.model->version() != static_cast<uint64_t>(version))) {
+        continue;
+      }
+      bool& has = found[{entry.name, entry.model->version()}];
+      has = has || entry.model->session().HasWorkers();
+    }
+    const auto has = [](const auto& each) { return each.second; };
+    return name == nullptr ? std::all_of(found.begin(), found.end(), has)
+                           : found.empty() || std::any_of(found.begin(), found.end(), has);
+  }
+
   // A line for each model.
   std::string Counters() {
     const std::unique_lock lock(mutex_);

@@ -2,7 +2,8 @@
 """Arguments of the server with a secret in them, kept out of the process list.
 
 The command has a mask in place of the secret. A small library that is preloaded into the server takes it from
-the environment, which only the server's user may read, and puts it back (native/src/arguments.cc).
+the environment, which only the server's user may read, and puts it back (native/src/arguments.cc). The same
+library lets the server say which models have workers (native/src/readiness_hook.cc).
 """
 
 from __future__ import annotations
@@ -34,11 +35,8 @@ class Start(NamedTuple):
 
 @contextlib.contextmanager
 def preloading(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Start]:
-    """Take the secrets out of a command; what they are brought with is there for the length of the block."""
+    """Take the secrets out of a command; what is preloaded is there for the length of the block."""
     masked, secrets = _masked(command)
-    if not secrets:
-        yield Start(masked, {}, [])
-        return
     with _preloadable(locate_arguments_library()) as (library, descriptors):
         variables = {"PYTRITON_HIDDEN_ARGUMENTS": "\n".join(secrets), _PRELOAD: library}
         if before := environment.get(_PRELOAD):

@@ -78,11 +78,12 @@ def locate_backends() -> Path:
 
 
 def locate_arguments_library() -> Path:
-    """Find what is preloaded into a server that has secrets among its arguments."""
+    """Find what is preloaded into a server."""
     library = (_native.BACKEND_DIRECTORY or locate_backends()) / BACKEND_NAME / _ARGUMENTS_LIBRARY
     if not library.is_file():
         raise PyTritonServerError(
-            f"{library} is missing, without which the access token would be in the process list. "
+            f"{library} is missing, without which the access token would be in the process list, "
+            "and models without workers would count as ready. "
             "Build and install the package again."
         )
     return library

@@ -73,7 +73,7 @@ class RemoteServer(abc.ABC):
 
     @abc.abstractmethod
     def has_model(self, name: str, timeout_s: float) -> bool:
-        """Whether a version of a model takes requests, whoever has loaded it."""
+        """Whether a version of a model is loaded, whoever has loaded it."""
 
     @abc.abstractmethod
     def parameter(self, name: str, key: str, timeout_s: float) -> str:
@@ -127,9 +127,11 @@ class HttpServer(RemoteServer):
             raise self.closed(text)
 
     def has_model(self, name: str, timeout_s: float) -> bool:
-        """Whether a version of a model takes requests, whoever has loaded it."""
-        status, _ = self._request("GET", f"/v2/models/{quote(name, safe='')}/ready", None, timeout_s)
-        return status == http.client.OK
+        """Whether a version of a model is loaded, whoever has loaded it."""
+        path = f"/v2/models/{quote(name, safe='')}"
+        # One whose workers have gone is not ready, but there.
+        answers = (self._request("GET", f"{path}{end}", None, timeout_s) for end in ("/ready", ""))
+        return any(status == http.client.OK for status, _ in answers)
 
     def parameter(self, name: str, key: str, timeout_s: float) -> str:
         """A parameter in the configuration of a model; "" if there is none, or it is not told."""

@@ -50,11 +50,17 @@ class GrpcServer(RemoteServer):
             raise self.closed(_details(error)) from error
 
     def has_model(self, name: str, timeout_s: float) -> bool:
-        """Whether a version of a model takes requests, whoever has loaded it."""
+        """Whether a version of a model is loaded, whoever has loaded it."""
         try:
-            return self._call("ModelReady", _field(1, name.encode()), timeout_s) == _TRUE
+            if self._call("ModelReady", _field(1, name.encode()), timeout_s) == _TRUE:
+                return True
         except grpc.RpcError as error:
             raise self.unreachable(_details(error)) from error
+        try:  # one whose workers have gone is not ready, but there
+            self._call("ModelMetadata", _field(1, name.encode()), timeout_s)
+        except (grpc.RpcError, PyTritonServerError):
+            return False
+        return True
 
     def parameter(self, name: str, key: str, timeout_s: float) -> str:
         """A parameter in the configuration of a model; "" if there is none, or it is not told."""

@@ -61,6 +61,11 @@ def test_multi_instance(scheme: str) -> None:
     assert run_pair("multi_instance", scheme=scheme) == ["squares: [9, 16]", "devices: [0, 1]"]
 
 
+@SCHEMES
+def test_worker_processes(scheme: str) -> None:
+    assert run_pair("worker_processes", scheme=scheme) == ["powers: [8, 27, 64]"]
+
+
 def test_streaming() -> None:
     assert run_pair("streaming", scheme="grpc") == ["one", "after", "the", "other"]
 

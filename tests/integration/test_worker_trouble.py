@@ -245,6 +245,37 @@ def test_kill_under_load_fails_only_what_was_held(serve: Callable[..., Server]) 
     assert sum(status.restarts for status in server.triton.workers("m")) == kills
 
 
+def readiness(server: Server) -> list[bool]:
+    paths = [
+        "/v2/models/m/ready",
+        "/v2/models/m/versions/1/ready",
+        "/v2/health/ready",
+        "/v2/models/other/ready",
+    ]
+    client = server.grpc_client
+    over_grpc = [client.is_model_ready("m"), client.is_server_ready(), client.is_model_ready("other")]
+    return [*(server.get(path).status == 200 for path in paths), *over_grpc]
+
+
+def test_a_model_without_workers_is_not_ready(serve: Callable[..., Server], tmp_path: Path) -> None:
+    mood = tmp_path / "mood"
+    mood.write_text("answer")
+    workers = WorkerProcesses(1, args=(mood,), restart_delay_s=0)
+    server = serve(
+        Model("m", worker_models.Moody, X, PID, ALONE, workers=workers),
+        Model("other", worker_models.pid_of, X, PID),
+    )
+    assert all(readiness(server))
+    mood.write_text("hang")
+    for expected in ([False, False, False, True, False, False, True], [True] * 7):
+        (status,) = server.triton.workers("m")
+        assert status.pid is not None
+        os.kill(status.pid, signal.SIGKILL)
+        wait_until(lambda expected=expected: readiness(server) == expected, "the truth")  # type: ignore[misc]
+        assert server.get("/v2/health/live").status == 200
+        mood.write_text("answer")
+
+
 def test_without_any_worker_requests_wait_and_then_are_refused(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:

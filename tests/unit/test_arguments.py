@@ -27,9 +27,10 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_command_without_secrets_stays_as_it_is() -> None:
+def test_command_without_secrets_stays_as_it_is(library: Path) -> None:
     with preloading(COMMAND[:2], {}) as start:
-        assert start == (COMMAND[:2], {}, [])
+        variables = {"PYTRITON_HIDDEN_ARGUMENTS": "", "LD_PRELOAD": str(library)}
+        assert start == (COMMAND[:2], variables, [])
 
 
 def test_secrets_go_into_a_variable(library: Path) -> None:

@@ -172,6 +172,11 @@ void Session::WaitForWorkers(uint32_t count, std::chrono::milliseconds timeout) 
   }
 }
 
+bool Session::HasWorkers() const {
+  const std::unique_lock lock(mutex_);
+  return attached_ > 0;
+}
+
 void Session::GiveUpWaiting() {
   const std::unique_lock lock(mutex_);
   given_up_ = true;

@@ -57,6 +57,8 @@ class Session final : public LinkOwner {
   // Lets go of all workers and takes no others: what they hold and what waits for them fails.
   void Stop();
 
+  bool HasWorkers() const;
+
   // Throws Failure when fewer than `count` workers are there in time, or somebody gives up waiting.
   void WaitForWorkers(uint32_t count, std::chrono::milliseconds timeout);
   void GiveUpWaiting();
