@@ -54,6 +54,7 @@ def compare(said: list[str], expected: list[str]) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", NAMES)
 def test_program(name: str, tmp_path: Path) -> None:

@@ -46,7 +46,11 @@ with Triton() as triton:
     with FuturesModelClient(HTTP, "m", max_workers=4) as client:
         futures = [client.infer_sample(np.full(1, index, np.float32)) for index in range(20)]
         say("twenty", [future.result(20)["OUTPUT_1"].item() for future in futures])
-        say("future", type(futures[0]) is concurrent.futures.Future, client.infer_batch(one[None]).result(20))
+        say(
+            "future",
+            isinstance(futures[0], concurrent.futures.Future),
+            client.infer_batch(one[None]).result(20),
+        )
         say("config", client.model_config().result(20).max_batch_size, client.wait_for_model(5).result(20))
         attempt("no input", lambda: client.infer_sample().result(20), words=["Provide input data"])
         attempt("mixed", lambda: client.infer_sample(one, INPUT_1=one).result(20))
