@@ -31,7 +31,9 @@ from pytriton.proxy.types import Request
 from pytriton.request import RequestBatch
 from pytriton.telemetry import tracing
 from pytriton.telemetry.functions import function_tracing
+from pytriton.workers import WorkerProcesses
 from tests.helpers.collector import Collector, collecting
+from tests.helpers.observed_models import count_and_say
 from tests.helpers.records import Records
 from tests.helpers.server import LOCAL, Model, Server
 
@@ -414,3 +416,19 @@ def test_the_span_of_our_clients_is_the_servers_parent(serve: Serve, collector: 
     context = span.get_span_context()
     assert received.parent == f"{context.span_id:016x}"
     assert function.trace == f"{context.trace_id:032x}"
+
+
+def test_functions_of_worker_processes_are_in_the_trace_of_the_client(
+    serve: Serve, collector: Collector
+) -> None:
+    x, pid = Tensor(name="x", dtype=np.float32, shape=(1,)), Tensor(name="pid", dtype=np.int64, shape=(1,))
+    model = Model("m", count_and_say, [x], [pid], workers=WorkerProcesses(1))
+    server = serve(model, config=config_of(collector))
+    tracer = TracerProvider().get_tracer("test")
+    with ModelClient(server.url, "m") as client:
+        with tracer.start_as_current_span("caller") as span:
+            client.infer_sample(x=np.ones(1, np.float32))
+        function = collector.wait_for("proxy_inference_callable")
+        assert function.trace == f"{span.get_span_context().trace_id:032x}"
+        assert function.parent == collector.wait_for("m").id
+        assert function.status == 1
