@@ -20,6 +20,7 @@ from types import FunctionType, MethodType
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from pytriton.batching.context import adopted
+from pytriton.batching.lasting import lasting
 from pytriton.request import RequestBatch
 
 __all__ = [
@@ -126,11 +127,16 @@ def _wrap_function(function: Callable[..., Any], enter: Enter, leave: Leave | No
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         with adopted(wrapper, args):
             call = enter(args, kwargs)
-            with call.around:
-                outputs = invoke(function, call)
-                return outputs if leave is None else leave_any(call.subject, outputs, leave)
+            if not isinstance(call.around, nullcontext):
+                return lasting(call.around, lambda: _result(function, call, leave))
+            return _result(function, call, leave)
 
     return wrapper
+
+
+def _result(function: Callable[..., Any], call: Call, leave: Leave | None) -> Any:
+    outputs = invoke(function, call)
+    return outputs if leave is None else leave_any(call.subject, outputs, leave)
 
 
 def _wrap_coroutine(function: Callable[..., Any], enter: Enter, leave: Leave) -> Callable[..., Any]:

@@ -7,18 +7,17 @@ import contextlib
 import inspect
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 from pytriton.batching.context import current_model
+from pytriton.batching.lasting import lasting
 from pytriton.batching.whole import mark_whole, requests_for, takes_whole_batch
 from pytriton.batching.wrapping import kind_of, like
 from pytriton.request import RequestBatch
-from pytriton.telemetry.later import after
 from pytriton.telemetry.tracing import (
     build_proxy_tracer_from_triton_config,
-    end_spans,
     ending,
     get_telemetry_tracer,
     is_opentelemetry,
@@ -81,13 +80,13 @@ class FunctionTracing:
     def _trace_function(self, function: Callable[..., Any], whole: bool) -> Callable[..., Any]:
         def wrapper(requests: RequestBatch) -> Any:
             spans = self._start_all(requests)
-            try:
+
+            def call() -> Any:
                 with _as_current(spans):
                     result = function(requests_for(whole, requests))
-            except BaseException as error:
-                end_spans(spans, error)
-                raise
-            return after(result, spans, _as_current)
+                return _awaited(result, spans) if isinstance(result, Awaitable) else result
+
+            return lasting(ending(spans), call)
 
         return wrapper
 
@@ -151,6 +150,11 @@ def _carrier(requests: RequestBatch, index: int) -> dict[str, str]:
             return {name: str(value) for name, value in headers.items()}
     parameters = {name.lower(): value for name, value in requests.parameters(index).items()}
     return {name: str(parameters[name]) for name in _HEADERS if name in parameters}
+
+
+async def _awaited(result: Awaitable[Any], spans: Sequence[Any | None]) -> Any:
+    with _as_current(spans):
+        return await result
 
 
 @contextlib.contextmanager

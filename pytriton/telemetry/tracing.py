@@ -17,7 +17,6 @@ __all__ = [
     "TRACE_HEADERS",
     "build_proxy_tracer_from_triton_config",
     "end_span",
-    "end_spans",
     "ending",
     "get_span_dict",
     "get_telemetry_tracer",
@@ -169,12 +168,6 @@ def end_span(span: Span | None, error: BaseException | str | None = None) -> Non
     span.end()
 
 
-def end_spans(spans: Sequence[Span | None], error: BaseException | None = None) -> None:
-    """End spans, as failed if there is an error."""
-    for span in spans:
-        end_span(span, error)
-
-
 @contextlib.contextmanager
 def spans_below(parents: Sequence[Span], name: str) -> Iterator[None]:
     """Spans below others that end with the block, as failed if it fails."""
@@ -195,7 +188,8 @@ def ending(spans: Sequence[Span | None]) -> Iterator[None]:
         error = caught
         raise
     finally:
-        end_spans(spans, error)
+        for span in spans:
+            end_span(span, error)
         del error  # it refers to this frame
 
 
