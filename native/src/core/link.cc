@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstring>
 #include <utility>
 
 #include "core/message.h"
@@ -17,21 +16,6 @@ namespace {
 constexpr int kGreetingTimeoutMs = 5000;
 
 }  // namespace
-
-Permit& Permit::operator=(Permit&& other) noexcept {
-  if (this != &other) {
-    Release();
-    link_ = std::move(other.link_);
-    owner_ = other.owner_;
-  }
-  return *this;
-}
-
-void Permit::Release() {
-  if (const std::shared_ptr<Link> link = std::exchange(link_, nullptr)) {
-    owner_->Released(*link);
-  }
-}
 
 Link::Link(Socket socket, uint64_t memory_limit, std::chrono::milliseconds idle, LinkOwner& owner)
     : socket_(std::move(socket)),
@@ -73,13 +57,8 @@ bool Link::Greet() {
     capacity_ = hello.capacity;
     token_ = hello.token;
   } catch (const ProtocolError& error) {
-    const Message reject = MakeMessage(Kind::kReject);
-    const std::string reason = error.what();
-    std::vector<std::byte> packet(sizeof(reject) + reason.size());
-    std::memcpy(packet.data(), &reject, sizeof(reject));
-    std::memcpy(packet.data() + sizeof(reject), reason.data(), reason.size());
-    socket_.Send(packet);
-    owner_.Rejected(reason);
+    socket_.Send(MakeRejection(error.what()));
+    owner_.Rejected(error.what());
     return false;
   }
   socket_.SetReceiveTimeout(0);
@@ -352,21 +331,17 @@ void Link::FailAll(const Failure& failure) {
 }
 
 void Link::GiveBackIdle() {
-  std::map<uint64_t, uint64_t> idle;
-  {
-    const std::unique_lock lock(mutex_);
-    last_trim_ = std::chrono::steady_clock::now();
-    // The first quiet round gives back what lies above the peak, the second one the rest; then there is
-    // nothing left.
-    if (idle_rounds_ == 2) {
-      return;
-    }
-    ++idle_rounds_;
-    idle = allocator_.TakeIdle();
-    // Punched under the lock, so that no batch is gathered into pages about to vanish.
-    for (const auto& [offset, length] : idle) {
-      segment_.GiveBack(offset, length);
-    }
+  const std::unique_lock lock(mutex_);
+  last_trim_ = std::chrono::steady_clock::now();
+  // The first quiet round gives back what lies above the peak, the second one the rest; then there is nothing
+  // left.
+  if (idle_rounds_ == 2) {
+    return;
+  }
+  ++idle_rounds_;
+  // Punched under the lock, so that no batch is gathered into pages about to vanish.
+  for (const auto& [offset, length] : allocator_.TakeIdle()) {
+    segment_.GiveBack(offset, length);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "core/allocator.h"
 #include "core/failure.h"
 #include "core/meter.h"
+#include "core/permit.h"
 #include "core/readiness.h"
 #include "core/results.h"
 #include "core/segment.h"
@@ -46,24 +47,6 @@ class LinkOwner {
   virtual void Leaving(uint64_t token) = 0;
   virtual void Released(Link& link) = 0;
   virtual Meter& meter() { return Meter::None(); }
-};
-
-// The right to have one more batch in flight on a link. Given back when it goes out of scope.
-class Permit {
- public:
-  Permit() = default;
-  Permit(std::shared_ptr<Link> link, LinkOwner* owner) : link_(std::move(link)), owner_(owner) {}
-  Permit(Permit&& other) noexcept = default;
-  Permit& operator=(Permit&& other) noexcept;
-  ~Permit() { Release(); }
-
-  void Release();
-  const std::shared_ptr<Link>& link() const { return link_; }
-  explicit operator bool() const { return link_ != nullptr; }
-
- private:
-  std::shared_ptr<Link> link_;
-  LinkOwner* owner_ = nullptr;
 };
 
 // One connected worker: its socket, its segment and the slots it has in use.

@@ -62,4 +62,12 @@ Message MakeMessage(Kind kind, uint64_t slot, uint64_t offset, uint64_t length) 
   return Message{static_cast<uint32_t>(kind), 0, slot, offset, length, 0, 0};
 }
 
+std::vector<std::byte> MakeRejection(std::string_view reason) {
+  const Message reject = MakeMessage(Kind::kReject);
+  std::vector<std::byte> packet(sizeof(reject) + reason.size());
+  std::memcpy(packet.data(), &reject, sizeof(reject));
+  std::memcpy(packet.data() + sizeof(reject), reason.data(), reason.size());
+  return packet;
+}
+
 }  // namespace pytriton
