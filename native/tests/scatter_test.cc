@@ -172,6 +172,16 @@ TEST_CASE("an error without words may lie anywhere") {
   CHECK(scattering.outcomes[0]->message == "the function failed");
 }
 
+TEST_CASE("a response without parameters may say that they lie anywhere") {
+  Scattering scattering;
+  ResultWriter results = GoodResults().AddResponse(0, 0).AddResponse(2, 0);
+  results.responses[0].record.meta_offset = ~uint64_t{0} - (uint64_t{1} << 40);
+  results.responses[1].record.meta_offset = uint64_t{1} << 63;
+  scattering.Run(results);
+  CheckOutput(*scattering.outcomes[0], "NUMBERS", {2, 2}, Pack<int32_t>({1, 2, 3, 4}));
+  CheckOutput(*scattering.outcomes[2], "NUMBERS", {1, 2}, Pack<int32_t>({5, 6}));
+}
+
 TEST_CASE("an error of megabytes is told in short") {
   Scattering scattering;
   scattering.Run(ResultWriter().AddError(kAllRequests, 1, std::string(40'000, 'x')));
