@@ -174,7 +174,12 @@ uint64_t Batch::TakeResult(const SlotView& slot, const Message& message) {
   const Binding& binding = model_.binding();
   const ResultTable results(
       slot, message, {request_rows, rows_, static_cast<uint32_t>(binding.outputs.size()), binding.batching});
-  const uint64_t copied = Scatter(binding, slot, results, requests_);
+  const uint64_t copied = Scatter(binding, slot, results, requests_, [this](BatchRequest& request) {
+    if (!model_.binding().decoupled && &request != &requests_.back()) {
+      Report(request, Now());
+      request.handle.Release();
+    }
+  });
   model_.CountResult(rows_, results.tensor_bytes(), copied);
   return copied;
 }
@@ -239,7 +244,15 @@ void Batch::OnFailure(const Failure& failure) {
   }
 }
 
-// Triton's statistics want a call for each request and one for the batch, before the requests are given back.
+// Triton's statistics want a call for each request before it is given back.
+void Batch::Report(const BatchRequest& request, uint64_t end_ns) noexcept {
+  const uint64_t start = compute_start_ns_ == 0 ? end_ns : compute_start_ns_;
+  Ignore(TRITONBACKEND_ModelInstanceReportStatistics(instance_, request.handle.get(),
+                                                     request.handle.succeeded(), exec_start_ns_, start,
+                                                     std::max(start, compute_end_ns_), end_ns));
+}
+
+// And one for the batch, while the instance is sure to be there: as long as it has a request.
 void Batch::Report() noexcept {
   if (requests_.empty()) {
     return;
@@ -250,16 +263,17 @@ void Batch::Report() noexcept {
   }
   const uint64_t end = Now();
   const uint64_t start = compute_start_ns_ == 0 ? end : compute_start_ns_;
-  const uint64_t stop = std::max(start, compute_end_ns_);
   bool succeeded = false;
   for (const BatchRequest& request : requests_) {
     succeeded = succeeded || request.handle.succeeded();
-    Ignore(TRITONBACKEND_ModelInstanceReportStatistics(
-        instance_, request.handle.get(), request.handle.succeeded(), exec_start_ns_, start, stop, end));
+    if (request.handle.get() != nullptr) {
+      Report(request, end);
+    }
   }
   if (succeeded) {
     Ignore(TRITONBACKEND_ModelInstanceReportBatchStatistics(instance_, std::max<uint64_t>(rows_, 1),
-                                                            exec_start_ns_, start, stop, end));
+                                                            exec_start_ns_, start,
+                                                            std::max(start, compute_end_ns_), end));
   }
 }
 

@@ -40,6 +40,7 @@ class Batch final : public Task, private Watched {
   void CountStreamMemory(uint64_t held) noexcept;
   void ReportResponses(uint64_t sent_ns) noexcept;
   uint64_t TakeResult(const SlotView& slot, const Message& message);
+  void Report(const BatchRequest& request, uint64_t end_ns) noexcept;
   void Report() noexcept;
 
   Model& model_;

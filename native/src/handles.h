@@ -157,13 +157,16 @@ class Request {
     std::swap(succeeded_, other.succeeded_);
     return *this;
   }
-  ~Request() {
-    if (handle_ != nullptr) {
-      if (!answered_) {
-        Fail(Failure(Code::kInternal, "the request was dropped"));
-      }
-      Ignore(TRITONBACKEND_RequestRelease(handle_, TRITONSERVER_REQUEST_RELEASE_ALL));
+  ~Request() { Release(); }
+
+  // Gives it back before its time.
+  void Release() noexcept {
+    if (handle_ == nullptr) {
+      return;
     }
+    Fail(Failure(Code::kInternal, "the request was dropped"));
+    factory_.reset();
+    Ignore(TRITONBACKEND_RequestRelease(std::exchange(handle_, nullptr), TRITONSERVER_REQUEST_RELEASE_ALL));
   }
 
   TRITONBACKEND_Request* get() const { return handle_; }

@@ -119,7 +119,7 @@ uint64_t Deliver(const Binding& binding, const SlotView& slot, const ResultTable
 }  // namespace
 
 uint64_t Scatter(const Binding& binding, const SlotView& slot, const ResultTable& results,
-                 std::vector<BatchRequest>& requests) {
+                 std::vector<BatchRequest>& requests, const std::function<void(BatchRequest&)>& passed) {
   uint64_t copied = 0;
   uint64_t first_row = 0;
   for (uint32_t index = 0; index < requests.size(); ++index) {
@@ -138,6 +138,7 @@ uint64_t Scatter(const Binding& binding, const SlotView& slot, const ResultTable
       }
     }
     first_row += request.rows;
+    passed(request);
   }
   return copied;
 }

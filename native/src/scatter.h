@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "binding.h"
@@ -14,7 +15,10 @@ namespace pytriton {
 // straight into the memory that Triton sends. A request that the function failed, or that Triton gives no
 // memory for, gets its error. Requests of a decoupled model get one more response, and may end. Returns how
 // many bytes were copied. Throws ProtocolError when the results are not what the model declares.
-uint64_t Scatter(const Binding& binding, const SlotView& slot, const ResultTable& results,
-                 std::vector<BatchRequest>& requests);
+// `passed` is called with each request as soon as the results hold nothing more for it.
+uint64_t Scatter(
+    const Binding& binding, const SlotView& slot, const ResultTable& results,
+    std::vector<BatchRequest>& requests,
+    const std::function<void(BatchRequest&)>& passed = [](BatchRequest&) {});
 
 }  // namespace pytriton

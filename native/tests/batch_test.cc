@@ -97,6 +97,24 @@ TEST_CASE(
   CHECK(serving.model().Counters() == "m 1 batches=1 requests=2 bytes_in=24 bytes_out=24 failed=0");
 }
 
+TEST_CASE("requests are given back as they are answered, the last one when the batch is done") {
+  Serving serving;
+  const Requests requests = Requests().Add({1, 2}).Add({3, 4}).Add({5, 6});
+  LooseBatch loose(serving, requests);
+  loose.CopyInputs();
+  loose.Deliver(Doubled(), Now(), Now());
+  CHECK(requests.outcomes[0]->released_now());
+  CHECK(requests.outcomes[1]->released_now());
+  CHECK_FALSE(requests.outcomes[2]->released_now());
+  CHECK(serving.handle().Batches().empty());
+  loose.batch.reset();
+  REQUIRE(requests.Answered());
+  for (const auto& outcome : requests.outcomes) {
+    CHECK(outcome->statistics.size() == 1);
+  }
+  CHECK(serving.handle().Batches().size() == 1);
+}
+
 TEST_CASE("times that a worker makes up are put in order") {
   constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
   const std::pair<uint64_t, uint64_t> lies[] = {{0, 0},     {kMost, kMost}, {kMost, 0},
