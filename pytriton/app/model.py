@@ -83,6 +83,10 @@ class Model:
         inputs = [each.type.tensor(each.name, optional=each.optional) for each in self.inputs]
         return inputs, [kind.tensor(name) for name, kind in self.outputs.items()]
 
+    def function(self) -> Callable[..., Any]:
+        """What serves the model, made in this process: of a class, for an object of it."""
+        return self.placement.function(self.name, self.target, self.signature)
+
     def bind_arguments(self) -> dict[str, Any]:
         """What bind is told, all but the name."""
         inputs, outputs = self.tensors()

@@ -48,6 +48,15 @@ class Placement:
             "workers": dataclasses.replace(self.processes, factory=True, health_check=health_check),
         }
 
+    def function(self, name: str, target: Target, signature: Signature) -> Target:
+        """What serves the model, made in this process."""
+        processes = self.processes
+        if processes is None:
+            return _serve(name, target, signature)
+        maker = _Maker(name, target, signature, named=bool(self.devices), check=processes.health_check)
+        served: Target = call_factory(maker, processes.args, processes.kwargs, processes.device(0))
+        return served
+
 
 def place_model(
     target: Target, workers: int | WorkerProcesses, devices: Sequence[Device], place: Place

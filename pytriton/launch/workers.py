@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,7 @@ def make_function(target: str, directory: str, name: str, version: int) -> Calla
     # Of an application only the one model is made.
     for model in () if isinstance(found, TritonBase) else getattr(found, "models", ()):
         if (model.name, model.version) == (name, version):
-            function: Callable[..., Any] = dataclasses.replace(model, workers=1).functions()[0]
+            function: Callable[..., Any] = model.function()
             return function
     binding = _binding(as_triton(found, target), name, version)
     return binding.local_functions()[0]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.command import SERVICE, Command, pytriton, serving_command
+from tests.helpers.gate import wait_until
 from tests.helpers.server import LOCAL, Address, free_ports
 
 
@@ -226,6 +227,5 @@ def test_workers_are_processes_that_import_the_module(tmp_path: Path, target: st
             assert reply.status == 200, reply.body
             assert reply.json[output] not in (command.pid, os.getpid())
             assert Path(f"/proc/{reply.json[output]}").exists()
-        metrics = address.metrics("Pid")
-        assert metrics["pytriton_workers"] == 2
+        wait_until(lambda: address.metrics("Pid")["pytriton_workers"] == 2, "the second worker")
         assert command.end() == 0

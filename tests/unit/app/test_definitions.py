@@ -315,6 +315,8 @@ def test_devices_are_named_as_the_process_sees_them() -> None:
     make = define(Embedder, workers=WorkerProcesses(devices=[3])).bind_arguments()["infer_func"]
     make(device=3)
     assert told[-1] == 3
+    assert callable(define(Embedder, devices=["cuda:5"]).function())
+    assert told[-1] == "cuda:0"
 
 
 def test_functions_are_served_by_threads_unless_processes_are_asked_for() -> None:
