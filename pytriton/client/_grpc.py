@@ -21,7 +21,11 @@ from pytriton.client._grpc_stream import GrpcStreamCall
 from pytriton.client._grpc_wire import decode, encode, method_of
 from pytriton.client._settings import Settings
 from pytriton.client._url import TritonUrl
-from pytriton.client.exceptions import PyTritonClientClosedError, PyTritonClientError
+from pytriton.client.exceptions import (
+    PyTritonClientClosedError,
+    PyTritonClientError,
+    PyTritonClientValueError,
+)
 from pytriton.client.options import Tls
 
 __all__ = [
@@ -55,14 +59,14 @@ class GrpcTransport:
     def exchange(self, command: Exchange) -> Any:
         """Send an operation and wait for its result."""
         operation = command.operation
-        method = method_of(operation)
+        method, request = method_of(operation), encode(operation)
         try:
             call = self._calls.get(method)
             if call is None:
                 call = self._calls[method] = self._channel().unary_unary(method)
             abort = current_abort()
             data = (call if abort is None else _interruptible(call, abort))(
-                encode(operation),
+                request,
                 timeout=command.timeout_s,
                 metadata=metadata_of(command.headers),
                 compression=compression_of(operation),
@@ -73,9 +77,10 @@ class GrpcTransport:
 
     def stream(self, command: Exchange, timeout_s: float | None) -> GrpcStreamCall:
         """Send a request whose responses are read one by one, within `timeout_s` all together."""
+        request = encode(command.operation)
         try:
             call = self._channel().stream_stream(method_of(command.operation, streaming=True))(
-                iter((encode(command.operation),)),
+                iter((request,)),
                 timeout=timeout_s,
                 metadata=metadata_of(command.headers),
                 compression=compression_of(command.operation),
@@ -182,8 +187,12 @@ def translated(error: Any, command: Exchange, target: str) -> PyTritonClientErro
     """The exception of ours for one of gRPC's."""
     code = getattr(error, "code", None)
     if code is None:
-        return PyTritonClientClosedError(f"{command.what}: {error}.")
+        if "close" in str(error).lower():
+            return PyTritonClientClosedError(f"{command.what}: {error}.")
+        return PyTritonClientValueError(f"{command.what}: gRPC does not take the request: {error}.")
     details = error.details() or ""
+    if details == "Invalid metadata":
+        return PyTritonClientValueError(f"{command.what}: headers: gRPC takes none but visible ASCII.")
     if "failed to connect" in details and "Socket closed" in details and speaks_http1(target):
         return _failures.wrong_port(command.what, target)
     return _failures.from_grpc_status(error.code().name, details, command.what, target)

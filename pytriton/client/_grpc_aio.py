@@ -49,16 +49,17 @@ class AsyncGrpcTransport:
         call = self._calls.get(method)
         if call is None:
             call = self._calls[method] = self._channel.unary_unary(method)
+        request = encode(operation)
         try:
             data = await call(
-                encode(operation),
+                request,
                 timeout=command.timeout_s,
                 metadata=metadata_of(command.headers),
                 compression=compression_of(operation),
             )
         except asyncio.CancelledError as error:
             raise self.closed_or(error, command) from None
-        except (grpc.RpcError, grpc.aio.UsageError) as error:
+        except (grpc.RpcError, grpc.aio.UsageError, ValueError, TypeError) as error:
             raise await self.failure(error, command) from error
         return decode(operation, data, command.what)
 

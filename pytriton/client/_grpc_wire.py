@@ -7,12 +7,13 @@ behind the message that protobuf made, and found in the answer without being cop
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from pytriton import dtypes
 from pytriton.client import _operations as ops
+from pytriton.client._grpc_config import config, index, metadata, statistics
 from pytriton.client._grpc_messages import SERVICE, message
 from pytriton.client._recycled import recycled_copy
 from pytriton.client._tensors import Buffer, decode_data, decode_list
@@ -23,9 +24,10 @@ from pytriton.exceptions import PyTritonValidationError
 __all__ = ["decode", "encode", "method_of", "stream_decoder"]
 
 _RAW_INPUT: Final = b"\x3a"  # field 7, length-delimited
+_ID: Final = b"\x1a"  # field 3
+_OUTPUT: Final = 5
 _RAW_OUTPUT: Final = 6
-_KINDS: Final = ("KIND_AUTO", "KIND_GPU", "KIND_CPU", "KIND_MODEL")
-_TIMEOUT_ACTIONS: Final = ("REJECT", "DELAY")
+_REMEMBERED: Final = 256
 # The field of typed contents for each datatype; servers that are not Triton may answer so.
 _CONTENTS: Final = {
     "BOOL": "bool_contents",
@@ -128,6 +130,37 @@ def _unreadable(what: str, error: Exception) -> PyTritonClientProtocolError:
 
 
 def _encode_infer(operation: ops.Infer) -> bytes:
+    if operation.parameters or operation.reserved or operation.regions:
+        return _encode_whole(operation)
+    described = []
+    pieces: list[Buffer] = [b""]
+    if operation.request_id:
+        name = operation.request_id.encode()
+        pieces += (_ID, _varint(len(name)), name)
+    for tensor in operation.inputs:
+        if tensor.region is not None:
+            return _encode_whole(operation)
+        described.append((tensor.name, tensor.datatype, tensor.shape))
+        pieces += (_RAW_INPUT, _varint(len(tensor.data)), tensor.data)
+    pieces[0] = _head_of(operation.model, operation.version, tuple(described), tuple(operation.outputs))
+    return b"".join(pieces)
+
+
+@functools.lru_cache(_REMEMBERED)
+def _head_of(
+    model: str, version: str, inputs: Sequence[tuple[str, str, Any]], outputs: Sequence[str]
+) -> bytes:
+    """What many requests have in common."""
+    request = message("ModelInferRequest")(model_name=model, model_version=version)
+    for name, datatype, shape in inputs:
+        request.inputs.add(name=name, datatype=datatype, shape=shape)
+    for name in outputs:
+        request.outputs.add(name=name)
+    serialised: bytes = request.SerializeToString()
+    return serialised
+
+
+def _encode_whole(operation: ops.Infer) -> bytes:
     request = message("ModelInferRequest")(
         model_name=operation.model, model_version=operation.version, id=operation.request_id
     )
@@ -208,141 +241,44 @@ def _fields(data: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
 
 
 def _decode_infer(data: memoryview) -> dict[str, Any]:
-    fields = list(_fields(data))
-    raw = [content for number, content, _ in fields if number == _RAW_OUTPUT]
-    rest = [whole for number, _, whole in fields if number != _RAW_OUTPUT]
-    response = message("ModelInferResponse").FromString(b"".join(rest))
-    outputs: dict[str, Any] = {}
-    contents = iter(raw)
-    for output in response.outputs:
-        outputs[output.name] = _decode_output(output, contents, bool(raw))
-    return outputs
+    raw, rest = [], []
+    for number, content, whole in _fields(data):
+        if number == _RAW_OUTPUT:
+            raw.append(content)
+        elif number == _OUTPUT:
+            rest.append(whole)
+    described = b"".join(rest)
+    if not raw:
+        response = message("ModelInferResponse").FromString(described)
+        return {output.name: _decode_contents(output) for output in response.outputs}
+    outputs = _outputs_of(described)
+    if len(outputs) > len(raw):
+        raise ValueError(f"output {outputs[len(raw)][0]!r} has no content")
+    return {
+        name: _decode_raw(data, row, shape) for (name, row, shape), data in zip(outputs, raw, strict=False)
+    }
 
 
-def _decode_output(output: Any, contents: Any, has_raw: bool) -> Any:
-    row = dtypes.from_name(output.datatype)
-    shape = tuple(output.shape)
-    if has_raw:
-        data = next(contents, None)
-        if data is None:
-            raise ValueError(f"output {output.name!r} has no content")
-        # Nothing else says that an output is in shared memory.
-        if not data and math.prod(shape) and row is not dtypes.BYTES:
-            return InRegion(row, shape)
-        # Bytes of gRPC cannot be written to, nor are they aligned.
-        return decode_data(data if row is dtypes.BYTES else recycled_copy(data), row, shape)
+@functools.lru_cache(_REMEMBERED)
+def _outputs_of(described: bytes) -> list[tuple[str, dtypes.DataType, tuple[int, ...]]]:
+    """Name, datatype and shape of outputs; many responses have the same."""
+    outputs = message("ModelInferResponse").FromString(described).outputs
+    return [(output.name, dtypes.from_name(output.datatype), tuple(output.shape)) for output in outputs]
+
+
+def _decode_raw(data: memoryview, row: dtypes.DataType, shape: tuple[int, ...]) -> Any:
+    # Nothing else says that an output is in shared memory.
+    if not data and 0 not in shape and row is not dtypes.BYTES:
+        return InRegion(row, shape)
+    # Bytes of gRPC cannot be written to, nor are they aligned.
+    return decode_data(data if row is dtypes.BYTES else recycled_copy(data), row, shape)
+
+
+def _decode_contents(output: Any) -> Any:
+    row, shape = dtypes.from_name(output.datatype), tuple(output.shape)
     if row.name not in _CONTENTS:
         raise PyTritonValidationError(f"output {output.name!r} of datatype {row.name} has no raw content")
     return decode_list(list(getattr(output.contents, _CONTENTS[row.name])), row, shape)
-
-
-def _metadata(response: Any) -> dict[str, Any]:
-    return {
-        "name": response.name,
-        "versions": list(response.versions),
-        "platform": response.platform,
-        "inputs": [_tensor_metadata(tensor) for tensor in response.inputs],
-        "outputs": [_tensor_metadata(tensor) for tensor in response.outputs],
-    }
-
-
-def _tensor_metadata(tensor: Any) -> dict[str, Any]:
-    return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
-
-
-def _config(response: Any) -> dict[str, Any]:
-    config = response.config
-    document: dict[str, Any] = {
-        "name": config.name,
-        "backend": config.backend,
-        "max_batch_size": config.max_batch_size,
-        "version_policy": {"specific": {"versions": list(config.version_policy.specific.versions)}},
-        "input": _tensors(config.input),
-        "output": _tensors(config.output),
-        "instance_group": [
-            {"kind": _choice(_KINDS, group.kind), "count": group.count} for group in config.instance_group
-        ],
-        "parameters": {
-            name: {"string_value": value.string_value} for name, value in config.parameters.items()
-        },
-        "model_transaction_policy": {"decoupled": config.model_transaction_policy.decoupled},
-    }
-    if config.HasField("dynamic_batching"):
-        document["dynamic_batching"] = _batching(config.dynamic_batching)
-    if config.HasField("response_cache"):
-        document["response_cache"] = {"enable": config.response_cache.enable}
-    return document
-
-
-def _tensors(tensors: Sequence[Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": tensor.name,
-            "data_type": dtypes.from_number(tensor.data_type).config_name,
-            "dims": list(tensor.dims),
-            "optional": getattr(tensor, "optional", False),
-            "reshape": {"shape": list(tensor.reshape.shape)} if tensor.HasField("reshape") else None,
-        }
-        for tensor in tensors
-    ]
-
-
-def _batching(batching: Any) -> dict[str, Any]:
-    policies: Mapping[int, Any] = batching.priority_queue_policy
-    document = {
-        "preferred_batch_size": list(batching.preferred_batch_size),
-        "max_queue_delay_microseconds": batching.max_queue_delay_microseconds,
-        "preserve_ordering": batching.preserve_ordering,
-        "priority_levels": batching.priority_levels,
-        "default_priority_level": batching.default_priority_level,
-        "priority_queue_policy": {level: _queue_policy(policy) for level, policy in policies.items()},
-    }
-    if batching.HasField("default_queue_policy"):
-        document["default_queue_policy"] = _queue_policy(batching.default_queue_policy)
-    return document
-
-
-def _queue_policy(policy: Any) -> dict[str, Any]:
-    return {
-        "timeout_action": _choice(_TIMEOUT_ACTIONS, policy.timeout_action),
-        "default_timeout_microseconds": policy.default_timeout_microseconds,
-        "allow_timeout_override": policy.allow_timeout_override,
-        "max_queue_size": policy.max_queue_size,
-    }
-
-
-def _choice(names: Sequence[str], number: int) -> str:
-    return names[number] if number < len(names) else ""
-
-
-def _statistics(response: Any) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": model.name,
-            "version": model.version,
-            "last_inference": model.last_inference,
-            "inference_count": model.inference_count,
-            "execution_count": model.execution_count,
-            "inference_stats": _durations(model.inference_stats),
-            "batch_stats": [
-                {"batch_size": each.batch_size, **_durations(each)} for each in model.batch_stats
-            ],
-        }
-        for model in response.model_stats
-    ]
-
-
-def _durations(statistics: Any) -> dict[str, dict[str, int]]:
-    return {
-        field.name: {"count": value.count, "ns": value.ns}
-        for field in statistics.DESCRIPTOR.fields
-        if field.message_type is not None
-        for value in (getattr(statistics, field.name),)
-    }
-
-
-def _index(response: Any) -> list[ops.ModelEntry]:
-    return [ops.ModelEntry(entry.name, entry.version, entry.state, entry.reason) for entry in response.models]
 
 
 _DECODERS: Final[dict[type[ops.Operation], Callable[[Any], Any]]] = {
@@ -354,9 +290,9 @@ _DECODERS: Final[dict[type[ops.Operation], Callable[[Any], Any]]] = {
         "extensions": list(response.extensions),
     },
     ops.ModelReady: lambda response: response.ready,
-    ops.GetConfig: _config,
-    ops.GetMetadata: _metadata,
-    ops.GetStatistics: _statistics,
-    ops.RepositoryIndex: _index,
+    ops.GetConfig: config,
+    ops.GetMetadata: metadata,
+    ops.GetStatistics: statistics,
+    ops.RepositoryIndex: index,
     ops.MemoryStatus: lambda response: list(response.regions),
 }

@@ -258,6 +258,8 @@ def _check_dict(what: str, given: Any) -> None:
             raise PyTritonClientValueError(
                 f"{what}: the value of {name!r} must be str, int, float or bool, got {type(value).__name__}."
             )
+        if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+            raise PyTritonClientValueError(f"{what}: the value of {name!r} has more than 64 bits: {value}.")
 
 
 def _fits(array: Array, shape: Sequence[int], is_batch: bool) -> bool:

@@ -66,6 +66,10 @@ class InferOptions:
                 raise PyTritonClientValueError(
                     f"InferOptions: {name} must be an integer of 0 or more, got {value!r}."
                 )
+        if not isinstance(self.sequence_id, str) and not 0 <= self.sequence_id < 1 << 63:
+            raise PyTritonClientValueError(
+                f"InferOptions: sequence_id must be a text or 0 to 2**63 - 1, got {self.sequence_id!r}."
+            )
         if self.timeout_s is not None and not self.timeout_s > 0:
             raise PyTritonClientValueError(
                 f"InferOptions: timeout_s must be greater than 0, got {self.timeout_s!r}."

@@ -138,7 +138,7 @@ def test_a_place_that_becomes_free(url: str, shut: None) -> None:
 def test_aborting_what_is_under_way(url: str, shut: None) -> None:
     with FuturesModelClient(url, "echo", max_workers=1, max_queue_size=2) as client:
         running_, waiting = client.infer_sample([0]), client.infer_sample([1])
-        gate.wait_for_arrival()
+        wait_until(lambda: 0 in calls, "the first request in the function")
         assert not running_.cancel()
         assert running_.abort()
         with pytest.raises(PyTritonClientAbortedError):

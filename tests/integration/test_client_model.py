@@ -220,6 +220,11 @@ def test_bad_input_is_not_sent(
     assert server.statistics("echo")["inference_stats"] == before
 
 
+def test_headers_that_the_protocol_does_not_take(server: Server, url: str) -> None:
+    with ModelClient(url, "echo") as client, pytest.raises(PyTritonClientValueError):
+        client.infer_sample([1], headers={"x-name": "\u65e5\u672c"})
+
+
 def test_missing_inputs_and_batch_sizes(url: str) -> None:
     with ModelClient(url, "two") as client:
         with pytest.raises(PyTritonClientValueError, match='input "ids" is missing'):

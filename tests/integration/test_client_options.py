@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pytriton.client import FuturesModelClient, ModelClient
-from pytriton.client.exceptions import PyTritonClientInferenceServerError
+from pytriton.client.exceptions import PyTritonClientInferenceServerError, PyTritonClientValueError
 from pytriton.client.options import InferOptions
 from pytriton.decorators import batch
 from pytriton.exceptions import ErrorCode
@@ -19,7 +19,7 @@ from tests.helpers.clients import Array
 from tests.helpers.gate import Gate, wait_for_queue
 from tests.helpers.server import LOCAL, TIMEOUT_S, Model, Server, running
 
-_POLICY: Final = QueuePolicy(allow_timeout_override=True)
+_POLICY: Final = QueuePolicy(default_timeout_microseconds=10**9, allow_timeout_override=True)
 gate = Gate()
 order: list[float] = []
 
@@ -53,6 +53,14 @@ def _plugged(server: Server, client: FuturesModelClient) -> Any:
     return plug
 
 
+def test_numbers_that_the_protocols_do_not_have(url: str) -> None:
+    gate.open()
+    with pytest.raises(PyTritonClientValueError, match="sequence_id must be"):
+        InferOptions(sequence_id=2**63)
+    with ModelClient(url, "note") as client, pytest.raises(PyTritonClientValueError, match="64 bits"):
+        client.infer_sample([1], parameters={"a": 2**63})
+
+
 def test_priorities(server: Server, url: str) -> None:
     with FuturesModelClient(url, "note") as client:
         sent = [_plugged(server, client)]
@@ -70,7 +78,7 @@ def test_times_in_the_queue(server: Server, url: str) -> None:
     with FuturesModelClient(url, "note") as client:
         plug = _plugged(server, client)
         late = client.infer_sample([1], options=InferOptions(queue_timeout_us=1000))
-        patient = client.infer_sample([2], options=InferOptions(queue_timeout_us=int(TIMEOUT_S * 1e6)))
+        patient = client.infer_sample([2], options=InferOptions(queue_timeout_us=9 * 10**8))
         wait_for_queue(server, "note", 2)
         gate.open()
         error = late.exception(TIMEOUT_S)
@@ -82,7 +90,7 @@ def test_times_in_the_queue(server: Server, url: str) -> None:
         assert 1 not in order
 
 
-@pytest.mark.parametrize("sequence", [7, 2**63, "a name"])
+@pytest.mark.parametrize("sequence", [7, 2**63 - 1, "a name"])
 def test_sequences(url: str, sequence: int | str) -> None:
     gate.open()
     with ModelClient(url, "note") as client:
