@@ -76,7 +76,7 @@ class Memory:
         self._always = settings.shared_memory == "always"
         self._least_bytes = 1 if self._always else _LEAST_BYTES
         self._regions = Regions(settings)
-        self._has_looked = False
+        self._has_looked = self._has_warned = False
         self._next_look = 0.0
         self.is_off = not self._always and not _is_here(settings.url.hostname)
         """Whether it has turned out that it cannot be used."""
@@ -172,7 +172,9 @@ class Memory:
 
     def _unusable(self, reason: str, error: Exception) -> Exception:
         if not self._always:
-            _LOGGER.warning("%s: requests go over the wire, for %s", self._settings.what, reason)
+            level = logging.DEBUG if self._has_warned else logging.WARNING
+            self._has_warned = True
+            _LOGGER.log(level, "%s: requests go over the wire, for %s", self._settings.what, reason)
             return _UnusableError()
         if isinstance(error, PyTritonClientAccessDeniedError):
             return error

@@ -17,7 +17,7 @@ __all__ = ["Region", "Regions"]
 
 _SMALLEST: Final = 1 << 16
 _STEPS: Final = 4  # sizes between a power of two and the next
-_IDLE: Final = 32
+_MOST_IDLE: Final = 1 << 28
 _WASTE: Final = 4
 
 
@@ -67,13 +67,15 @@ class Regions:
     def give_back(self, region: Region) -> None:
         """Keep a region for others: neither we nor the server use it any more."""
         region.block.unlink()
-        dropped = None
+        dropped = []
         with self._lock:
             if region.name in self._registered:
                 self._idle.append(region)
-                dropped = self._idle.pop(0) if len(self._idle) > _IDLE else None
-        if dropped is not None:
-            self.discard(dropped)
+            # The latest two are kept, however large: a request has one for inputs and one for outputs.
+            while len(self._idle) > 2 and sum(each.size for each in self._idle) > _MOST_IDLE:
+                dropped.append(self._idle.pop(0))
+        for each in dropped:
+            self.discard(each)
 
     def discard(self, region: Region) -> None:
         """Never use a region again: the server may still do so."""
