@@ -76,6 +76,7 @@ def test_class_with_arguments_devices_and_environment(
     assert {f"printed by {pid}" for pid in pids(server, "m")} <= set(capfd.readouterr().out.splitlines())
 
 
+@pytest.mark.smoke
 def test_function_factory_and_object(serve: Callable[..., Server]) -> None:
     factor = 3
 
