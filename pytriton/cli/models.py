@@ -51,11 +51,11 @@ def add_to(app: typer.Typer) -> None:
 def _table(found: Sequence[ModelInfo]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1))
     with_statistics = any(model.totals is not None for model in found)
-    for column in ("model", "version", "state", "backend", "inputs", "outputs"):
+    for column in ("model", "ver", "state", "backend", "inputs", "outputs"):
         table.add_column(column, header_style="dim", overflow="fold")
-    columns = ["batch", *(["requests", "errors", "mean batch", "queue ms", "compute ms"] * with_statistics)]
+    columns = ["max batch", *(["requests", "errors", "batch", "queue ms", "compute ms"] * with_statistics)]
     for column in columns:
-        table.add_column(column, header_style="dim", justify="right")
+        table.add_column(column, header_style="dim", justify="right", no_wrap=True)
     for model in found:
         state = Text(model.state.lower(), _STATES.get(model.state, ""))
         table.add_row(

@@ -52,13 +52,14 @@ def top(
         sampler = Sampler(server, metrics_url or where.metrics_url, timeout)
         title = f"{about.get('name', '')} {about.get('version', '')} at {where.url}".strip()
         looks = _looks(sampler, interval, 1 if once else count)
+        out = console()
         with contextlib.suppress(KeyboardInterrupt):
             if as_json:
                 for sample, found in looks:
                     print_json(_document(sample, found), indent=None)
-            elif once or not console().is_terminal:
+            elif once or not out.is_terminal:
                 for sample, found in looks:
-                    console().print(view(title, sample, found, interval))
+                    out.print(view(title, sample, found, interval, out.width))
             else:
                 _watch(looks, title, interval)
 
@@ -69,10 +70,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _watch(looks: Iterator[tuple[Sample, list[Change]]], title: str, interval: float) -> None:
-    with Live(console=console(), screen=True, auto_refresh=False) as live:
+    out = console()
+    with Live(console=out, screen=True, auto_refresh=False) as live:
         live.update(f"{title}\nLooking for {interval:g} s ...", refresh=True)
         for sample, found in looks:
-            live.update(view(title, sample, found, interval), refresh=True)
+            live.update(view(title, sample, found, interval, out.width), refresh=True)
 
 
 def _looks(sampler: Sampler, interval: float, count: int | None) -> Iterator[tuple[Sample, list[Change]]]:

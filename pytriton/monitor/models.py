@@ -55,19 +55,30 @@ def list_models(server: Server, name: str | None = None) -> tuple[list[ModelInfo
         name: Only this one; all otherwise, for which the server must be able to list them.
     """
     notes: list[str] = []
-    if name is None:
-        models = [
-            ModelInfo(entry.name, entry.version, entry.state or _state(server, entry.name), entry.reason)
-            for entry in server.index()
-        ]
-    else:
-        models = _versions(server, name)
+    totals = _statistics(server, notes)
+    models = _all(server, totals, notes) if name is None else _versions(server, name)
     for model in models:
         if model.state == "READY":
             several = sum(other.name == model.name for other in models) > 1
             _describe(server, model, model.version if several else "", notes)
-    _add_statistics(server, models, notes)
+        model.totals = totals.get((model.name, model.version))
     return models, notes
+
+
+def _all(server: Server, totals: Mapping[tuple[str, str], Totals], notes: list[str]) -> list[ModelInfo]:
+    try:
+        models = [
+            ModelInfo(entry.name, entry.version, entry.state or _state(server, entry.name), entry.reason)
+            for entry in server.index()
+        ]
+    except (LackingError, RestrictedError) as error:
+        if not totals:
+            raise
+        _note(notes, error.message)
+        models = []
+    # Models that were loaded out of a request are in no repository.
+    known = {(model.name, model.version) for model in models}
+    return models + [ModelInfo(*key, "READY") for key in totals if key not in known]
 
 
 def _state(server: Server, name: str) -> str:
@@ -110,16 +121,13 @@ def _take_config(model: ModelInfo, config: Mapping[str, Any]) -> None:
     model.outputs = [_of_config(tensor) for tensor in config.get("output") or ()]
 
 
-def _add_statistics(server: Server, models: list[ModelInfo], notes: list[str]) -> None:
+def _statistics(server: Server, notes: list[str]) -> dict[tuple[str, str], Totals]:
     try:
         found = server.statistics()
     except (LackingError, RestrictedError) as error:
         _note(notes, error.message)
-        return
-    by_key = {(entry.get("name"), str(entry.get("version"))): entry for entry in found}
-    for model in models:
-        entry = by_key.get((model.name, model.version))
-        model.totals = None if entry is None else Totals.of(entry)
+        return {}
+    return {(str(entry.get("name")), str(entry.get("version"))): Totals.of(entry) for entry in found}
 
 
 def _note(notes: list[str], text: str) -> None:

@@ -19,6 +19,8 @@ __all__ = ["view"]
 
 _GB: Final = 1e9
 _FULL: Final = 0.9
+_NAME: Final = 24
+_CELL: Final = 5
 
 
 class _Column(NamedTuple):
@@ -26,9 +28,13 @@ class _Column(NamedTuple):
     cell: Callable[[Change], Text | str]
     value: Callable[[Change], float | None] = lambda _: 0.0
     """What it shows; the column is left out if that is None for all models."""
+    is_needed: bool = True
+    """Whether it stays in a terminal that has no room for all."""
 
 
-def view(title: str, sample: Sample, found: Sequence[Change], seconds: float) -> RenderableType:
+def view(
+    title: str, sample: Sample, found: Sequence[Change], seconds: float, width: int = 120
+) -> RenderableType:
     """The view.
 
     Args:
@@ -36,13 +42,14 @@ def view(title: str, sample: Sample, found: Sequence[Change], seconds: float) ->
         sample: The last look.
         found: What has happened since the one before.
         seconds: Between the two.
+        width: Characters of a line.
     """
     head = Table.grid(expand=True)
     head.add_column(overflow="ellipsis", no_wrap=True)
     head.add_column(justify="right")
     head.add_row(Text(title, "bold"), Text(f"every {seconds:g} s, Ctrl-C ends it", "dim"))
     parts: list[RenderableType] = [head, _summary(found, sample.metrics), Text()]
-    parts.append(_models(found) if found else Text("The server has no models.", "yellow"))
+    parts.append(_models(found, width) if found else Text("The server has no models.", "yellow"))
     parts += [Text(note, "yellow") for note in sample.notes]
     return Group(*parts)
 
@@ -78,10 +85,13 @@ def _add_gpus(text: Text, metrics: Metrics) -> Text:
     return text
 
 
-def _models(found: Sequence[Change]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1), expand=True)
-    table.add_column("model", header_style="dim", no_wrap=True, overflow="ellipsis", ratio=1)
+def _models(found: Sequence[Change], width: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1))
+    table.add_column("model", header_style="dim", no_wrap=True, overflow="ellipsis", min_width=6)
     columns = [column for column in _COLUMNS if any(column.value(change) is not None for change in found)]
+    longest = max(len(change.name) for change in found)
+    if min(longest, _NAME) + sum(max(len(column.title), _CELL) + 2 for column in columns) > width:
+        columns = [column for column in columns if column.is_needed]
     for column in columns:
         table.add_column(column.title, header_style="dim", justify="right", no_wrap=True)
     several = len({change.name for change in found}) < len(found)
@@ -127,10 +137,10 @@ _COLUMNS: Final = (
     _Column("batch", lambda change: number(change.totals.mean_batch)),
     _Column("queue ms", lambda change: number(change.totals.queue_ms)),
     _Column("compute ms", lambda change: number(change.totals.compute_ms)),
-    _Column("in+out ms", lambda change: number(change.totals.copy_ms)),
+    _Column("in+out ms", lambda change: number(change.totals.copy_ms), is_needed=False),
     _Column("waiting", _pending, lambda change: change.gauges.pending),
     _Column("busy", _workers, lambda change: change.gauges.workers),
     _Column("restarts", _restarts, lambda change: change.gauges.restarts or None),
     _Column("shm MB", _memory, lambda change: change.gauges.memory_mb),
-    _Column("total", lambda change: f"{change.whole.requests:,}"),
+    _Column("total", lambda change: f"{change.whole.requests:,}", is_needed=False),
 )
