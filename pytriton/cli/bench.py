@@ -106,6 +106,10 @@ def bench(
     where = remote(url, token, header)
     found = _levels(concurrency, rate, connections)
     with Server(where.url, token=where.token, headers=where.headers, timeout_s=timeout) as server:
+        if server.url.scheme == "https":
+            raise Failure(
+                "A load over HTTP with TLS is not possible; measure with http, grpc or grpcs.", BAD_INPUT
+            )
         about = server.metadata()
         session = server.session(model, version)
         arrays, as_batch = _inputs(session, inputs or (), file, shape or (), batch_size, zeros)

@@ -166,6 +166,12 @@ def test_bench_fails_if_requests_fail(server: Server) -> None:
     assert "on purpose" in result.stdout
 
 
+def test_bench_over_https_is_refused() -> None:
+    result = pytriton("bench", "double", "-u", "https://localhost")
+    assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
+    assert "A load over HTTP with TLS is not possible" in result.stderr
+
+
 def test_bench_of_a_stream_is_refused(server: Server) -> None:
     result = pytriton("bench", "spell", "-u", server.url)
     assert result.returncode == 2
