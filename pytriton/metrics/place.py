@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import Any, Final
 
@@ -59,7 +59,8 @@ class Place:
         # What the servers of this place were told, one after the other: a new one begins at nothing, as with
         # all metrics, and is told only what has changed since the last one heard of it.
         self._known: dict[Series, Any] = {}
-        self._told_by_another = False
+        # Two places can be one server, which hears of everything at one of them: at which, if it is so.
+        self._told_at: list[Place] = []
         self._complaints: set[str] = set()
 
     @property
@@ -72,9 +73,13 @@ class Place:
         assert self._socket is not None
         return self._socket.fileno()
 
-    def report(self) -> None:
-        """Say what has changed, if there is somebody to listen; otherwise later."""
-        if self._socket is None and not self._connect():
+    def report(self, places: Sequence[Place]) -> None:
+        """Say what has changed, if there is somebody to listen; otherwise later.
+
+        Args:
+            places: All places of this process, this one among them.
+        """
+        if self._socket is None and not self._connect(places):
             return
         try:
             self._check_open()
@@ -91,7 +96,7 @@ class Place:
         self._families.clear()
         self._series.clear()
 
-    def _connect(self) -> bool:
+    def _connect(self, places: Sequence[Place]) -> bool:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
@@ -100,15 +105,18 @@ class Place:
             connection.send(wire.hello(_process_number()), socket.MSG_NOSIGNAL)
             reply = connection.recv(_REPLY_SIZE)
             if not reply or reply.strip():
-                # Two places can be one server, which hears of everything at the other one.
-                self._told_by_another |= _DUPLICATE.encode() in reply
+                if _DUPLICATE.encode() in reply:
+                    # None, if the server has not noticed yet that the other connection has ended.
+                    self._told_at = [place for place in places if place.connected] or self._told_at
                 raise ConnectionError
         except OSError:
             connection.close()
             return False
-        if self._told_by_another:
-            self._told_by_another = False
-            self._known = {series: series.snapshot() for _, _, series in _everything()}
+        # It is told here now because it is told there no more.
+        for place in self._told_at:
+            if not place.connected:
+                self._known = dict(place._known)
+        self._told_at = []
         self._known = {series: known for series, known in self._known.items() if not series.is_state}
         self._socket = connection
         return True

@@ -95,7 +95,7 @@ class Reporter:
                 begin = monotonic()
                 registry.changed = False
                 for place in places:
-                    place.report()
+                    place.report(places)
                 self._dismiss()
                 connected = all(place.connected for place in places)
                 retry_s = _FIRST_RETRY_S if connected else min(2 * retry_s, _LAST_RETRY_S)

@@ -52,7 +52,10 @@ def wait_for(server: Server, condition: Callable[[Page], bool]) -> Page:
     pages: list[Page] = []
 
     def look() -> bool:
-        pages.append(scrape(server))
+        try:
+            pages.append(scrape(server))
+        except OSError:  # the port of a server that is started anew
+            return False
         return condition(pages[-1])
 
     wait_until(look, "what was counted")
