@@ -7,6 +7,8 @@ import difflib
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,13 @@ PROGRAMS: Final = Path(__file__).parents[1] / "programs_of_0_7"
 NAMES: Final = sorted(path.stem for path in PROGRAMS.glob("*.txt"))
 OLD_PYTHON: Final = os.environ.get("PYTRITON_0_7_PYTHON", "")
 _TIMEOUT_S: Final = 150.0
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """A directory with a short name: sockets of 0.7 lie in it, under names that must not be long."""
+    with tempfile.TemporaryDirectory() as path:
+        yield Path(path)
 
 
 def run(python: str, name: str, home: Path) -> str:
@@ -57,8 +66,8 @@ def compare(said: list[str], expected: list[str]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", NAMES)
-def test_program(name: str, tmp_path: Path) -> None:
-    compare(run(sys.executable, name, tmp_path).splitlines(), written_down(name, " +"))
+def test_program(name: str, directory: Path) -> None:
+    compare(run(sys.executable, name, directory).splitlines(), written_down(name, " +"))
 
 
 @pytest.mark.slow
@@ -67,11 +76,13 @@ def test_program(name: str, tmp_path: Path) -> None:
     not OLD_PYTHON, reason="PYTRITON_0_7_PYTHON names no interpreter that has nvidia-pytriton 0.7.0"
 )
 @pytest.mark.parametrize("name", NAMES)
-def test_program_with_0_7(name: str, tmp_path: Path) -> None:
+def test_program_with_0_7(name: str, directory: Path) -> None:
     expected = written_down(name, " -")
     labels = {line.partition(":")[0] for line in expected}
     # The server and its stubs write on standard output as well.
-    said = [line for line in run(OLD_PYTHON, name, tmp_path).splitlines() if line.partition(":")[0] in labels]
+    said = [
+        line for line in run(OLD_PYTHON, name, directory).splitlines() if line.partition(":")[0] in labels
+    ]
     compare(said, expected)
 
 
