@@ -70,7 +70,7 @@ def test_two_rows_with_curl(port: int) -> None:
 
 
 def test_one_row_the_shorter_way(port: int) -> None:
-    (command,) = blocks("sh", "/generate")
+    (command,) = blocks("sh", "/Linear/generate")
     np.testing.assert_allclose(curl(command, port)["scores"], expected()[0], rtol=1e-6)
 
 
