@@ -20,6 +20,7 @@ PROGRAMS: Final = Path(__file__).parents[1] / "programs_of_0_7"
 NAMES: Final = sorted(path.stem for path in PROGRAMS.glob("*.txt"))
 OLD_PYTHON: Final = os.environ.get("PYTRITON_0_7_PYTHON", "")
 _TIMEOUT_S: Final = 150.0
+_OLD_TIMEOUT_S: Final = 400.0
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def directory() -> Iterator[Path]:
         yield Path(path)
 
 
-def run(python: str, name: str, home: Path) -> str:
+def run(python: str, name: str, home: Path, timeout_s: float = _TIMEOUT_S) -> str:
     """What a program prints, run in an empty directory with ports of its own."""
     ports = dict(zip(("HTTP", "GRPC", "METRICS"), free_ports(3), strict=True))
     result = subprocess.run(
@@ -44,7 +45,7 @@ def run(python: str, name: str, home: Path) -> str:
         },
         capture_output=True,
         text=True,
-        timeout=_TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
@@ -71,7 +72,7 @@ def test_program(name: str, directory: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(_OLD_TIMEOUT_S + 30)
 @pytest.mark.skipif(
     not OLD_PYTHON, reason="PYTRITON_0_7_PYTHON names no interpreter that has nvidia-pytriton 0.7.0"
 )
@@ -80,10 +81,8 @@ def test_program_with_0_7(name: str, directory: Path) -> None:
     expected = written_down(name, " -")
     labels = {line.partition(":")[0] for line in expected}
     # The server and its stubs write on standard output as well.
-    said = [
-        line for line in run(OLD_PYTHON, name, directory).splitlines() if line.partition(":")[0] in labels
-    ]
-    compare(said, expected)
+    lines = run(OLD_PYTHON, name, directory, _OLD_TIMEOUT_S).splitlines()
+    compare([line for line in lines if line.partition(":")[0] in labels], expected)
 
 
 def test_every_program_has_its_text() -> None:
