@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from logging.handlers import MemoryHandler
@@ -14,6 +15,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from pytriton import logs
 from pytriton._lifecycle import interrupted_by_sigterm
 from pytriton.cli.exits import BAD_INPUT, Failure
 from pytriton.cli.output import console, note, print_json
@@ -32,7 +34,6 @@ __all__ = ["add_to", "serve"]
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _HELD_RECORDS: Final = 1000
-_LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def serve(
@@ -182,4 +183,5 @@ def _server_log_held_back() -> Iterator[None]:
 def _log(level: str) -> None:
     if level.lower() not in _LEVELS:
         raise Failure(f"--log-level: expected {', '.join(_LEVELS)}, got {level!r}.", BAD_INPUT)
-    logging.basicConfig(level=level.upper(), format=_LOG_FORMAT)
+    as_json = os.environ.get(logs.FORMAT_VARIABLE, "").lower() == "json"
+    logs.configure(json=as_json, level=level.upper())
