@@ -23,10 +23,15 @@ FLOATS = [Tensor(dtype=np.float32, shape=(1,))]
 PORT = int(HTTP.rsplit(":", 1)[1])
 
 
+stoppers = []
+
+
 @batch
 def double(INPUT_1):
     if INPUT_1[0, 0] < 0:
         raise PyTritonUnrecoverableError("no further inferences possible")
+    if stoppers:
+        stoppers.pop().start()
     return [INPUT_1 * 2]
 
 
@@ -43,7 +48,7 @@ def serve(how):
     with Triton() as triton:
         triton.bind("m", double, FLOATS, FLOATS)
         if how == "stop":
-            threading.Timer(1, triton.stop).start()
+            stoppers.append(threading.Timer(1, triton.stop))
         triton.serve(monitoring_period_s=1)
     print("served")
 
@@ -77,13 +82,12 @@ def run(how):
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    if how.startswith("SIG"):
+    if how.startswith("SIG") or how == "stop":
         answer = ask(1)
+    if how.startswith("SIG"):
         child.send_signal(getattr(signal, how))
     elif how == "unrecoverable":
         answer = ask(-1)
-    else:
-        answer = None
     output, _ = child.communicate(timeout=100)
     say(how, child.returncode, "served" in output)
     if how in ("SIGINT", "SIGTERM", "unrecoverable"):
