@@ -43,7 +43,8 @@ class Drain:
         futures.wait([self._replies[binding] for binding in slow], _FAIL_TIMEOUT_S)
         counts = [_count(self._replies[binding]) for binding in slow]
         LOGGER.warning(
-            "%s of %s had no answer within the limit of %g s and failed; exit_timeout_secs sets it.",
+            "%s of %s had no answer within the limit of %g s and failed; "
+            "Limits(drain_timeout_s=...) sets it.",
             _sum_up(counts),
             labels_of(slow),
             timeout_s,

@@ -16,12 +16,12 @@ from typing import Final
 
 from pytriton.binding import Binding
 from pytriton.exceptions import PyTritonModelLoadError, PyTritonRuntimeError
+from pytriton.limits import Limits
 from pytriton.server.ports import Endpoint
 from pytriton.server.repository import ATTACH_TIMEOUT_S, ModelRepository
 from pytriton.server.workspace import Workspace
 
 __all__ = [
-    "DRAIN_TIMEOUT_S",
     "LEAST_WAIT_S",
     "Flag",
     "Run",
@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 _STOP_WORKERS_TIMEOUT_S: Final = 2.0
-DRAIN_TIMEOUT_S: Final = 30.0
 """How long requests in flight are waited for, unless the server has a limit of its own."""
 _LONGEST_SLEEP_S: Final = 1.0
 """A signal that comes just before a wait, or to another thread, is dealt with only after it."""
@@ -76,13 +75,14 @@ class Run(abc.ABC):
         endpoints: Sequence[Endpoint],
         workspace: Workspace,
         attach_timeout_s: float = ATTACH_TIMEOUT_S,
+        limits: Limits | None = None,
     ) -> None:
         self.endpoints = list(endpoints)
-        self.repository = ModelRepository(workspace.model_store_path, attach_timeout_s)
+        self.repository = ModelRepository(workspace.model_store_path, attach_timeout_s, limits)
         self._workspace = workspace
         self.ended = Flag()
         """Set when the server or a model has ended, or is about to be stopped."""
-        self.drain_timeout_s = DRAIN_TIMEOUT_S
+        self.drain_timeout_s = (limits or Limits()).drain_s()
         """How long requests in flight are waited for."""
         self.bindings: list[Binding] = []
         """The models that are served."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Final
 
-from pytriton._lifecycle import DRAIN_TIMEOUT_S, LEAST_WAIT_S, Run, stop_workers
+from pytriton._lifecycle import LEAST_WAIT_S, Run, stop_workers
 from pytriton.binding import Binding
 from pytriton.constants import BACKEND_NAME, DEFAULT_TRITON_STARTUP_TIMEOUT_S
 from pytriton.exceptions import (
@@ -20,6 +20,7 @@ from pytriton.exceptions import (
     PyTritonRuntimeError,
     PyTritonServerError,
 )
+from pytriton.limits import Limits
 from pytriton.server.locate import locate_backends
 from pytriton.server.owner import OwnerMark, has_ended
 from pytriton.server.ports import Endpoint
@@ -33,7 +34,6 @@ LOGGER = logging.getLogger("pytriton.triton")
 _ATTACH_TIMEOUT_S: Final = 10.0
 _ASK_TIMEOUT_S: Final = 10.0
 _LOAD_TIMEOUT_S: Final = 90.0
-_DRAIN_TIMEOUT_S: Final = DRAIN_TIMEOUT_S
 _FAIL_TIMEOUT_S: Final = 1.0
 _START_POLL_S: Final = 0.1
 _DRAIN_POLL_S: Final = 0.01
@@ -46,16 +46,17 @@ _OWNER: Final = "pytriton_owner"
 class RemoteRun(Run):
     """The models of this process in a server of another one."""
 
-    def __init__(self, server: RemoteServer, workspace: Workspace) -> None:
+    def __init__(self, server: RemoteServer, workspace: Workspace, limits: Limits | None = None) -> None:
         """Do nothing yet.
 
         Args:
             server: Where the models go.
             workspace: Where the sockets are by which the server reaches the workers.
+            limits: What all models may take together, and how long they have to end.
         """
         name, option = ("gRPC", "grpc") if server.url.scheme == "grpc" else ("HTTP", "http")
         super().__init__(
-            [Endpoint(name, option, server.url.host, server.url.port)], workspace, _ATTACH_TIMEOUT_S
+            [Endpoint(name, option, server.url.host, server.url.port)], workspace, _ATTACH_TIMEOUT_S, limits
         )
         self._server = server
         self._library: dict[str, bytes] = {}
@@ -242,11 +243,12 @@ class RemoteRun(Run):
     def _release(self, bindings: Sequence[Binding]) -> None:
         """Wait until the server has let go of models, for so long; then stop their workers."""
         try:
-            if slow := self._wait_released(bindings, _DRAIN_TIMEOUT_S):
+            if slow := self._wait_released(bindings, self.drain_timeout_s):
                 LOGGER.warning(
-                    "Requests in flight for %s have no answer within %g s and fail now.",
+                    "Requests in flight for %s have no answer within %g s and fail now; "
+                    "Limits(drain_timeout_s=...) sets it.",
                     ", ".join("{} version {}".format(*binding.label) for binding in slow),
-                    _DRAIN_TIMEOUT_S,
+                    self.drain_timeout_s,
                 )
                 # Without its workers the backend answers for them.
                 stop_workers(slow, LEAST_WAIT_S)

@@ -15,10 +15,11 @@ from concurrent.futures import Future
 from typing import Final
 
 from pytriton._drain import Drain
-from pytriton._lifecycle import DRAIN_TIMEOUT_S, LEAST_WAIT_S, Run, stop_workers, until
+from pytriton._lifecycle import LEAST_WAIT_S, Run, stop_workers, until
 from pytriton.binding import Binding
 from pytriton.constants import BOOTSTRAP_MODEL_NAME
 from pytriton.exceptions import PyTritonModelLoadError, PyTritonRuntimeError, PyTritonServerError
+from pytriton.limits import Limits
 from pytriton.restarts import RestartPolicy
 from pytriton.server.command import has_models_of_its_own, server_command
 from pytriton.server.config import TritonConfig
@@ -37,7 +38,6 @@ __all__ = ["ServerRun"]
 LOGGER = logging.getLogger("pytriton.triton")
 
 _WORKSPACE_VARIABLE: Final = "PYTRITON_WORKSPACE"
-_EXIT_TIMEOUT_S: Final = DRAIN_TIMEOUT_S
 _REFUSED_CONFIG: Final = "failed to poll"
 _LOAD_TIMEOUT_S: Final = ATTACH_TIMEOUT_S + 90.0
 _UNDO_TIMEOUT_S: Final = 5.0
@@ -55,6 +55,7 @@ class ServerRun(Run):
         on_exit: Callable[[], None],
         bindings: Sequence[Binding] = (),
         restart_policy: RestartPolicy | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """Start the server.
 
@@ -66,11 +67,10 @@ class ServerRun(Run):
             on_exit: Called from a thread when the server has ended for good without having been asked to.
             bindings: Models that it shall load when it starts, before it takes requests.
             restart_policy: How often it is started again when it dies.
+            limits: What all models may take together, and how long they have to end.
         """
-        super().__init__(endpoints(config, os.environ), workspace)
-        exit_timeout = config.exit_timeout_secs
-        self._exit_timeout_s = _EXIT_TIMEOUT_S if exit_timeout is None else float(exit_timeout)
-        self.drain_timeout_s = self._exit_timeout_s
+        super().__init__(endpoints(config, os.environ), workspace, limits=limits)
+        self.drain_timeout_s = (limits or Limits()).drain_s(config.exit_timeout_secs)
         self._has_work_of_its_own = has_models_of_its_own(config) or bool(config.trace_config)
         binary = locate_server(server)
 
@@ -171,7 +171,7 @@ class ServerRun(Run):
         """Wait until a replaced or unloaded model has answered its requests, then stop its workers."""
         try:
             drain = Drain(self._server.process.control, [binding])
-            drain.wait(self._exit_timeout_s)
+            drain.wait(self.drain_timeout_s)
         finally:
             self.leaving.remove(binding)
             stop_workers([binding])
@@ -295,11 +295,11 @@ class ServerRun(Run):
         bindings = [*self.bindings, *self.leaving]
         if not process.is_alive() or not bindings:
             return
-        deadline = time.monotonic() + self._exit_timeout_s
+        deadline = time.monotonic() + self.drain_timeout_s
         # No threads here: at the end of the interpreter none can be started.
         for name in sorted({binding.name for binding in self.bindings}):
             process.control.submit(Op.BEGIN_UNLOAD, name)
-        Drain(process.control, bindings).wait(self._exit_timeout_s)
+        Drain(process.control, bindings).wait(self.drain_timeout_s)
         process.wait_quiet(until(deadline))
 
     def _take_back(

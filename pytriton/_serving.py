@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from pytriton._functions import InferFunction
-from pytriton._lifecycle import DRAIN_TIMEOUT_S, Run, interrupted_by_sigterm
+from pytriton._lifecycle import Run, interrupted_by_sigterm
 from pytriton.batching.triton_context import TritonContext, share_context
 from pytriton.binding import Binding, bind_model
 from pytriton.constants import (
@@ -25,6 +25,7 @@ from pytriton.constants import (
     MONITORING_PERIOD_S,
 )
 from pytriton.exceptions import PyTritonInvalidOperationError
+from pytriton.limits import DRAIN_TIMEOUT_S
 from pytriton.logs import configure_from_environment
 from pytriton.model_config import ModelConfig, Tensor
 from pytriton.model_config.triton_model_config import TritonModelConfig

@@ -23,6 +23,7 @@ from pytriton.constants import (
     WAIT_FORM_MODEL_TIMEOUT_S,
 )
 from pytriton.exceptions import PyTritonInvalidOperationError, PyTritonServerError
+from pytriton.limits import Limits
 from pytriton.restarts import RestartPolicy
 from pytriton.server.config import TritonConfig
 from pytriton.server.lifecycle import (
@@ -54,6 +55,7 @@ __all__ = [
     "VALID_TRITON_ENDPOINTS",
     "WAIT_FORM_MODEL_TIMEOUT_S",
     "DefaultTritonLifecyclePolicy",
+    "Limits",
     "RemoteTriton",
     "RestartPolicy",
     "Triton",
@@ -84,6 +86,7 @@ class Triton(TritonBase):
         security_config: TritonSecurityConfig | None = None,
         server: str | os.PathLike[str] | None = None,
         restart_policy: RestartPolicy | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """Describe a server; nothing is started yet.
 
@@ -95,6 +98,7 @@ class Triton(TritonBase):
             server: A tritonserver, or the directory of a Triton installation, instead of the bundled one.
             restart_policy: How often and how soon a server that has died is started again, with the same
                 models on the same ports; by default at once, and at most five times a minute.
+            limits: What all models may take together, and how long they have to end.
         """
         if triton_lifecycle_policy is None:
             vertex = config is not None and config.allow_vertex_ai
@@ -106,6 +110,7 @@ class Triton(TritonBase):
         self._security.check()
         self._server = server
         self._restart_policy = restart_policy or RestartPolicy()
+        self._limits = limits or Limits()
         super().__init__(
             local_url(self._config), workspace, triton_lifecycle_policy, self._security.access_token
         )
@@ -125,7 +130,9 @@ class Triton(TritonBase):
     def _note_bound(self, binding: Binding) -> None:
         if self._policy.local_model_store:
             self._workspace.ensure()
-            self._store = self._store or ModelRepository(self._workspace.model_store_path)
+            self._store = self._store or ModelRepository(
+                self._workspace.model_store_path, limits=self._limits
+            )
             # The server's run gives it a socket of its own.
             self._store.add(binding.model, self._workspace.new_socket_path(), binding.worker_count)
 
@@ -157,6 +164,7 @@ class Triton(TritonBase):
                 self._on_exit,
                 list(self._bindings.values()) if self._policy.local_model_store else (),
                 self._restart_policy,
+                self._limits,
             )
         except BaseException:
             self._workspace.clean()
@@ -202,6 +210,8 @@ class RemoteTriton(TritonBase):
         url: str,
         workspace: Workspace | str | os.PathLike[str] | None = None,
         access_token: str | None = None,
+        *,
+        limits: Limits | None = None,
     ) -> None:
         """Describe where to serve; nothing is done yet.
 
@@ -210,7 +220,9 @@ class RemoteTriton(TritonBase):
             workspace: Directory for sockets, which must not exist yet; a temporary one by default.
             access_token: Token that the server's model repository wants; a default `Triton` tells it with
                 get_access_token().
+            limits: What all models of this object may take together, and how long they have to end.
         """
+        self._limits = limits or Limits()
         self._remote = _remote_server(ServerUrl.parse(url), access_token)
         super().__init__(str(self._remote.url), workspace, DefaultTritonLifecyclePolicy, access_token)
 
@@ -231,7 +243,7 @@ class RemoteTriton(TritonBase):
     def _ready_run(self) -> Run:
         if self._run is None:
             self._workspace.ensure()
-            self._keep(RemoteRun(self._remote, self._workspace))
+            self._keep(RemoteRun(self._remote, self._workspace, self._limits))
         assert self._run is not None
         return self._run
 

@@ -188,14 +188,18 @@ uint64_t Batch::TakeResult(const SlotView& slot, const Message& message) {
 void Batch::LimitBacklog(uint64_t sent) {
   const uint64_t limit = model_.binding().stream_memory_limit;
   const uint64_t held = backlog_.Add(sent);
-  CountStreamMemory(held);
-  if (held <= limit || link_ == nullptr) {
+  const bool all_have_room = CountStreamMemory(held);
+  if ((held <= limit && all_have_room) || link_ == nullptr) {
     return;
   }
-  const Failure failure(Code::kUnavailable,
-                        "the server holds " + std::to_string(held) + " bytes of this stream, the limit is " +
-                            std::to_string(limit) +
-                            ": read the responses faster, or ask for fewer or smaller ones");
+  const std::string of_which =
+      held > limit ? std::to_string(held) + " bytes of this stream, the limit is " + std::to_string(limit) +
+                         " (ModelConfig.stream_memory_bytes)"
+                   : std::to_string(model_.streams().used()) + " bytes of all streams, the limit is " +
+                         std::to_string(model_.streams().limit()) + " (Limits.stream_memory_bytes)";
+  const Failure failure(Code::kUnavailable, "the server holds " + of_which +
+                                                ": read the responses faster, or ask for fewer or "
+                                                "smaller ones");
   for (size_t index = 0; index < requests_.size(); ++index) {
     requests_[index].handle.Fail(failure);
     MarkCancelled(index);
@@ -203,11 +207,19 @@ void Batch::LimitBacklog(uint64_t sent) {
   link_->TellCancelled(slot_);
 }
 
-void Batch::CountStreamMemory(uint64_t held) noexcept {
+// Whether all streams together may have so much.
+bool Batch::CountStreamMemory(uint64_t held) noexcept {
+  if (held > stream_memory_ && model_.streams().Charge(held - stream_memory_) != nullptr) {
+    return false;
+  }
+  if (held < stream_memory_) {
+    model_.streams().Refund(stream_memory_ - held);
+  }
   if (held != stream_memory_) {
     model_.metrics().CountStreamMemory(static_cast<int64_t>(held - stream_memory_));
     stream_memory_ = held;
   }
+  return true;
 }
 
 void Batch::MarkCancelled(size_t index) noexcept {

@@ -37,7 +37,7 @@ class Batch final : public Task, private Watched {
   void MarkCancelled(size_t index) noexcept;
   void Look() noexcept override;
   void LimitBacklog(uint64_t sent);
-  void CountStreamMemory(uint64_t held) noexcept;
+  bool CountStreamMemory(uint64_t held) noexcept;
   void ReportResponses(uint64_t sent_ns) noexcept;
   uint64_t TakeResult(const SlotView& slot, const Message& message);
   void Report(const BatchRequest& request, uint64_t end_ns) noexcept;

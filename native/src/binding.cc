@@ -67,6 +67,12 @@ void ReadLine(const std::string& line, Binding& binding) {
     binding.resumed = Number(words, 1) == 1;
   } else if (key == "memory-limit") {
     binding.memory_limit = Number(words, kMost);
+  } else if (key == "model-memory-limit") {
+    binding.model_memory_limit = Number(words, kMost);
+  } else if (key == "total-memory-limit") {
+    binding.total_memory_limit = Number(words, kMost);
+  } else if (key == "total-stream-memory-limit") {
+    binding.total_stream_memory_limit = Number(words, kMost);
   } else if (key == "stream-memory-limit") {
     binding.stream_memory_limit = Number(words, kMost);
   } else if (key == "batching") {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -22,10 +23,14 @@ struct Binding {
   std::string socket_path;
   uint32_t workers = 1;  // that loading waits for
   std::chrono::milliseconds attach_timeout{30000};
-  bool resumed = false;       // was served before, by a server that has died: workers may come later
-  uint64_t memory_limit = 0;  // bytes, per worker
+  bool resumed = false;  // was served before, by a server that has died: workers may come later
+  // Bytes of shared memory: of a worker, of all workers of the model, of all models of the app.
+  uint64_t memory_limit = 0;
+  uint64_t model_memory_limit = std::numeric_limits<int64_t>::max();
+  uint64_t total_memory_limit = std::numeric_limits<int64_t>::max();
   // Bytes of a stream that the server may hold because its client does not read them.
   uint64_t stream_memory_limit = uint64_t{1} << 30;
+  uint64_t total_stream_memory_limit = std::numeric_limits<int64_t>::max();  // of all streams of the app
   bool batching = true;
   bool decoupled = false;  // any number of responses to a request
   std::vector<Tensor> inputs;

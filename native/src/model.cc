@@ -10,7 +10,8 @@ namespace pytriton {
 
 namespace {
 
-Session::Options SessionOptions(const std::string& name, const Binding& binding, Meter& meter) {
+Session::Options SessionOptions(const std::string& name, const Binding& binding, Meter& meter,
+                                std::shared_ptr<Budget> memory) {
   Session::Options options;
   options.socket_path = binding.socket_path;
   options.memory_limit = binding.memory_limit;
@@ -18,6 +19,7 @@ Session::Options SessionOptions(const std::string& name, const Binding& binding,
     Log(TRITONSERVER_LOG_WARN, "model \"" + name + "\": " + text);
   };
   options.meter = &meter;
+  options.budget = std::make_shared<Budget>(Limit::kModel, binding.model_memory_limit, std::move(memory));
   return options;
 }
 
@@ -28,7 +30,8 @@ Model::Model(std::string name, uint64_t version, Binding binding, const ModelMet
       version_(version),
       binding_(std::move(binding)),
       metrics_(families, name_, version_),
-      session_(SessionOptions(name_, binding_, metrics_)) {}
+      app_limits_(AppLimits::Of(binding_)),
+      session_(SessionOptions(name_, binding_, metrics_, app_limits_->memory)) {}
 
 void Model::WaitForWorkers() {
   try {

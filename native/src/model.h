@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "app_limits.h"
 #include "binding.h"
 #include "core/session.h"
 #include "model_metrics.h"
@@ -29,6 +30,7 @@ class Model {
   const Binding& binding() const { return binding_; }
   Session& session() { return session_; }
   Watch& watch() { return watch_; }
+  Budget& streams() { return *app_limits_->streams; }
   ModelMetrics& metrics() { return metrics_; }
 
   // Keeps something that belongs to all models of a directory for as long as there is one.
@@ -60,6 +62,7 @@ class Model {
   std::atomic<uint64_t> bytes_out_{0};
   ModelMetrics metrics_;
   const std::shared_ptr<std::atomic<uint64_t>> failed_ = std::make_shared<std::atomic<uint64_t>>(0);
+  const std::shared_ptr<AppLimits> app_limits_;
   Watch watch_;
   Session session_;  // last: its threads use all of the above
 };

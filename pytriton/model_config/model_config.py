@@ -24,6 +24,12 @@ class ModelConfig:
             More than one is of use to coroutines and generators, which then run side by side.
         cancel_coroutines: Whether a coroutine is cancelled when nobody wants its result any more. Generators
             are closed in any case.
+        shared_memory_bytes: Shared memory that batches of the model are in, of all its workers together; by
+            default as much as all models have (Limits.shared_memory_bytes).
+        worker_shared_memory_bytes: The same, of one worker; by default 6 GiB, or as much as the model has.
+        stream_memory_bytes: What the server may hold of one stream whose client does not read it, before the
+            stream ends with an error; by default 1 GiB, or as much as all streams have
+            (Limits.stream_memory_bytes).
         model_warmup: Requests to send to the model before it counts as ready.
     """
 
@@ -35,3 +41,6 @@ class ModelConfig:
     model_warmup: list[ModelWarmup] | None = None
     batches_in_flight: int | None = None
     cancel_coroutines: bool = False
+    shared_memory_bytes: int | None = None
+    worker_shared_memory_bytes: int | None = None
+    stream_memory_bytes: int | None = None

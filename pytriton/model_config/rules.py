@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytriton.constants import BOOTSTRAP_MODEL_NAME, MAX_RANK
 from pytriton.exceptions import PyTritonBadParameterError, PyTritonValidationError
+from pytriton.limits import check_bytes
 from pytriton.model_config.common import DynamicBatcher, QueuePolicy, TimeoutAction
 from pytriton.model_config.model_config import ModelConfig
 from pytriton.model_config.tensor import Tensor
@@ -265,6 +266,8 @@ def check_config(model_name: str, config: Any) -> None:
             f'The config of model "{model_name}" must be a ModelConfig, got {config!r}.'
         )
     _check_batches_in_flight(model_name, config.batches_in_flight)
+    for name in ("shared_memory_bytes", "worker_shared_memory_bytes", "stream_memory_bytes"):
+        check_bytes(f'model "{model_name}"', name, getattr(config, name))
 
 
 def _check_batches_in_flight(model_name: str, count: Any) -> None:

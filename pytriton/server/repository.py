@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pytriton.constants import BOOTSTRAP_MODEL_NAME
 from pytriton.exceptions import PyTritonValidationError
+from pytriton.limits import Limits, default_stream_memory_bytes, default_worker_shared_memory_bytes
 from pytriton.model_config import pbtxt
 from pytriton.model_config.common import DeviceKind
 from pytriton.model_config.generator import ModelConfigGenerator
@@ -20,9 +21,7 @@ from pytriton.model_config.triton_model_config import TensorSpec, TritonModelCon
 
 __all__ = [
     "ATTACH_TIMEOUT_S",
-    "MEMORY_LIMIT_BYTES",
     "RESUME_TIMEOUT_S",
-    "STREAM_MEMORY_LIMIT_BYTES",
     "ModelRepository",
     "SavedModel",
     "binding_text",
@@ -32,10 +31,6 @@ ATTACH_TIMEOUT_S: Final = 30.0
 """How long the server waits for the workers of a model that it loads."""
 RESUME_TIMEOUT_S: Final = 0.5
 """How long a server that was started again waits for workers that may be in the middle of a long call."""
-MEMORY_LIMIT_BYTES: Final = 6 * 1024**3
-"""Shared memory that one worker may use at most; only what batches need is ever taken."""
-STREAM_MEMORY_LIMIT_BYTES: Final = 1024**3
-"""What the server may hold of a stream whose client does not read; then the stream ends with an error."""
 
 _HEADER: Final = "pytriton-binding 1"
 _CONFIG: Final = "config.pbtxt"
@@ -59,8 +54,11 @@ class SavedModel:
 class ModelRepository:
     """The models of one server, under one directory."""
 
-    def __init__(self, path: Path, attach_timeout_s: float = ATTACH_TIMEOUT_S) -> None:
+    def __init__(
+        self, path: Path, attach_timeout_s: float = ATTACH_TIMEOUT_S, limits: Limits | None = None
+    ) -> None:
         self._path = path
+        self._limits = limits or Limits()
         self._attach_timeout_s = attach_timeout_s
         self._configs: dict[str, Mapping[str, Any]] = {}
         self._versions: dict[str, dict[int, TritonModelConfig]] = {}
@@ -82,7 +80,7 @@ class ModelRepository:
         versions = {**self._versions.get(model.model_name, {}), int(model.model_version): model}
         config = _config(model, versions)
         timeout_s = RESUME_TIMEOUT_S if resumed else self._attach_timeout_s
-        text = binding_text(model, socket_path, workers, timeout_s, resumed=resumed)
+        text = binding_text(model, socket_path, workers, timeout_s, resumed=resumed, limits=self._limits)
         self._write_version(directory, _version_name(model), text)
         self._write_config(directory, config)
         self._versions[model.model_name] = versions
@@ -223,6 +221,7 @@ def binding_text(
     attach_timeout_s: float = ATTACH_TIMEOUT_S,
     *,
     resumed: bool = False,
+    limits: Limits | None = None,
 ) -> str:
     """What the backend has to know of a model beyond the server's configuration."""
     lines = [
@@ -232,14 +231,24 @@ def binding_text(
         f"workers {workers}",
         f"attach-timeout-ms {int(attach_timeout_s * 1000)}",
         f"resumed {int(resumed)}",
-        f"memory-limit {MEMORY_LIMIT_BYTES}",
-        f"stream-memory-limit {STREAM_MEMORY_LIMIT_BYTES}",
+        *_limit_lines(model, limits or Limits()),
         f"batching {int(model.batching)}",
         f"decoupled {int(model.decoupled)}",
         *_tensor_lines("input", model.inputs or ()),
         *_tensor_lines("output", model.outputs or ()),
     ]
     return _lines(lines)
+
+
+def _limit_lines(model: TritonModelConfig, limits: Limits) -> Iterable[str]:
+    all_bytes, streams = limits.all_shared_memory_bytes, limits.all_stream_memory_bytes
+    of_model = model.shared_memory_bytes or all_bytes
+    of_worker = model.worker_shared_memory_bytes or default_worker_shared_memory_bytes(of_model)
+    yield f"memory-limit {of_worker}"
+    yield f"model-memory-limit {of_model}"
+    yield f"total-memory-limit {all_bytes}"
+    yield f"stream-memory-limit {model.stream_memory_bytes or default_stream_memory_bytes(streams)}"
+    yield f"total-stream-memory-limit {streams}"
 
 
 def _tensor_lines(role: str, specs: Sequence[TensorSpec]) -> Iterable[str]:

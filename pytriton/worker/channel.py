@@ -36,13 +36,22 @@ class ProtocolError(PyTritonRuntimeError):
     """The server said something that makes no sense."""
 
 
+_LIMIT_SETTINGS: Final = {
+    layout.LIMIT_OF_WORKER: "ModelConfig(worker_shared_memory_bytes=...)",
+    layout.LIMIT_OF_MODEL: "ModelConfig(shared_memory_bytes=...)",
+    layout.LIMIT_OF_ALL: "Limits(shared_memory_bytes=...)",
+}
+
+
 class MemoryRefused(MemoryError):
     """The server has no block of the size that results need."""
 
-    def __init__(self, wanted: int, limit: int) -> None:
+    def __init__(self, wanted: int, limit: int, which: int = layout.LIMIT_OF_WORKER) -> None:
         super().__init__(f"{wanted} bytes of shared memory wanted, the limit is {limit} bytes")
         self.wanted = wanted
         self.limit = limit
+        self.setting = _LIMIT_SETTINGS.get(which, "")
+        """What sets the limit."""
 
 
 class Block(NamedTuple):
@@ -120,9 +129,9 @@ class Channel:
     def reserve(self, slot: int, length: int) -> Block:
         """Ask for one more block for the results of a slot."""
         _send(self._socket, MESSAGE.pack(layout.RESERVE, 0, slot, 0, length, 0, 0))
-        kind, offset, granted = self._answer(slot, (layout.RESERVED, layout.REFUSED), "memory")
+        kind, flags, offset, granted = self._answer(slot, (layout.RESERVED, layout.REFUSED), "memory")
         if kind == layout.REFUSED:
-            raise MemoryRefused(length, granted)
+            raise MemoryRefused(length, granted, flags)
         return Block(offset, granted)
 
     def sync(self, slot: int) -> None:
@@ -161,15 +170,15 @@ class Channel:
         self.leases.forget()
         shut(self._socket)
 
-    def _answer(self, slot: int, kinds: tuple[int, ...], what: str) -> tuple[int, int, int]:
+    def _answer(self, slot: int, kinds: tuple[int, ...], what: str) -> tuple[int, int, int, int]:
         while True:
-            kind, _, answered, offset, length, _, _ = self._receive()
+            kind, flags, answered, offset, length, _, _ = self._receive()
             if kind == layout.EXECUTE:
                 self._waiting.append(Execute(answered, offset, length))
             elif kind == layout.CANCELLED:
                 self._waiting.append(Cancelled(answered))
             elif kind in kinds and answered == slot:
-                return kind, offset, length
+                return kind, flags, offset, length
             else:
                 raise _unexpected(kind, what)
 

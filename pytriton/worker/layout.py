@@ -16,6 +16,9 @@ __all__ = [
     "EXECUTE",
     "FINAL",
     "HELLO",
+    "LIMIT_OF_ALL",
+    "LIMIT_OF_MODEL",
+    "LIMIT_OF_WORKER",
     "MAGIC",
     "MAX_RANK",
     "MESSAGE",
@@ -68,6 +71,10 @@ RESULT: Final = 16
 RESERVE: Final = 17
 RELEASE: Final = 18
 SYNC: Final = 19
+
+LIMIT_OF_WORKER: Final = 0
+LIMIT_OF_MODEL: Final = 1
+LIMIT_OF_ALL: Final = 2
 
 FINAL: Final = 1
 RELEASED: Final = 2

@@ -304,7 +304,8 @@ class ResultWriter:
         code = ErrorCode.INTERNAL if refusal.wanted > refusal.limit else ErrorCode.UNAVAILABLE
         text = (
             f'model "{self._model}": the results need {refusal.wanted} bytes of shared memory; the limit is '
-            f"{refusal.limit} bytes, which input arrays that the function keeps count against as well."
+            f"{refusal.limit} bytes, which input arrays that the function keeps count against as well; "
+            f"{refusal.setting} sets it."
         )
         return self.fail(arena, code, text)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -34,8 +35,10 @@ TIMEOUT_S: Final = 20.0
 def vector_model(
     name: str, function: Any, *, batching: bool = True, max_batch_size: int = 16, **options: Any
 ) -> Model:
-    """A model with dynamic batches."""
-    config = ModelConfig(batching=batching, max_batch_size=max_batch_size)
+    """A model with dynamic batches; options are of ModelConfig or of Model."""
+    of_config = {field.name for field in dataclasses.fields(ModelConfig)} & options.keys()
+    given = {name: options.pop(name) for name in of_config}
+    config = ModelConfig(batching=batching, max_batch_size=max_batch_size, **given)
     return Model(name, function, [FLOATS], [FLOATS], config, **options)
 
 

@@ -170,8 +170,7 @@ def test_kept_results_may_be_changed(serve: Callable[..., Server]) -> None:
         assert (output == value).all()
 
 
-def test_memory_limit(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytriton.server.repository.MEMORY_LIMIT_BYTES", 16 * MEGABYTE)
+def test_memory_limit(serve: Callable[..., Server]) -> None:
     kept: list[Array] = []
 
     @batch
@@ -180,7 +179,10 @@ def test_memory_limit(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPa
             kept.append(INPUT_1)
         return [INPUT_1[:, :1]]
 
-    server = serve(vector_model("m", keep, max_batch_size=1), vector_model("other", echo))
+    server = serve(
+        vector_model("m", keep, max_batch_size=1, worker_shared_memory_bytes=16 * MEGABYTE),
+        vector_model("other", echo),
+    )
     values = list(range(1, 33))
     futures = [ask_later(server, "m", big_row(value)) for value in values]
     errors = [error for future in futures if (error := future.exception(TIMEOUT_S)) is not None]
@@ -197,14 +199,12 @@ def test_memory_limit(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPa
         assert ask(server, "m", big_row(-1)).outputs["OUTPUT_1"].tolist() == [[-1]]
 
 
-def test_batch_beyond_the_memory_limit(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytriton.server.repository.MEMORY_LIMIT_BYTES", MEGABYTE)
-
+def test_batch_beyond_the_memory_limit(serve: Callable[..., Server]) -> None:
     @batch
     def swell(INPUT_1: Array) -> list[Array]:
         return [np.repeat(INPUT_1, int(INPUT_1[0, 0]), axis=1)]
 
-    server = serve(vector_model("m", swell))
+    server = serve(vector_model("m", swell, worker_shared_memory_bytes=MEGABYTE))
     with pytest.raises(InferenceServerException, match=r"no shared memory left for a batch of 1\d+ bytes"):
         ask(server, "m", big_row(1))
     with pytest.raises(

@@ -314,11 +314,11 @@ class Flood:
 
 
 @pytest.fixture
-def flooded(serve: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Server, Flood]:
-    monkeypatch.setattr("pytriton.server.repository.STREAM_MEMORY_LIMIT_BYTES", 64 * MEGABYTE)
+def flooded(serve: Any) -> tuple[Server, Flood]:
     flood = Flood()
     output = Tensor((-1,), np.float32)
-    return serve(Model("flood", flood, [FLOAT], [output], ModelConfig(decoupled=True))), flood
+    config = ModelConfig(decoupled=True, stream_memory_bytes=64 * MEGABYTE)
+    return serve(Model("flood", flood, [FLOAT], [output], config)), flood
 
 
 def test_readers_that_do_not_read(flooded: tuple[Server, Flood]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pytriton.exceptions import PyTritonValidationError
+from pytriton.limits import Limits
 from pytriton.model_config import DeviceKind, ModelConfig, Tensor
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.server.repository import ModelRepository
@@ -17,7 +18,8 @@ SOCKET = Path("/run/s/1")
 
 @pytest.fixture
 def repository(tmp_path: Path) -> ModelRepository:
-    return ModelRepository(tmp_path)
+    limits = Limits(shared_memory_bytes=8 << 30, stream_memory_bytes=4 << 30)
+    return ModelRepository(tmp_path, limits=limits)
 
 
 def model(
@@ -42,7 +44,10 @@ def test_binding(repository: ModelRepository, tmp_path: Path) -> None:
         "attach-timeout-ms 30000",
         "resumed 0",
         "memory-limit 6442450944",
+        "model-memory-limit 8589934592",
+        "total-memory-limit 8589934592",
         "stream-memory-limit 1073741824",
+        "total-stream-memory-limit 4294967296",
         "batching 1",
         "decoupled 0",
         "input FP32 2 a b",

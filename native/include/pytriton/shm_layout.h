@@ -25,7 +25,7 @@ enum class Kind : uint32_t {
   kReject = 2,     // followed by the reason, UTF-8
   kExecute = 3,    // slot; offset, length: its block, which starts with a BlockHeader
   kReserved = 4,   // slot; offset, length: one more block for its results
-  kRefused = 5,    // slot; length: the limit that stood in the way
+  kRefused = 5,    // slot; length: the limit that stood in the way; flags: whose it is
   kSynced = 6,     // slot: every result sent before the kSync that this answers has been dealt with
   kCancelled = 7,  // slot: requests of it were cancelled; which ones, their records say
   kResult =
@@ -34,6 +34,11 @@ enum class Kind : uint32_t {
   kRelease = 18,  // slot: nothing in the worker refers to it any more
   kSync = 19,     // slot: wants kSynced, to use the memory of earlier results again
 };
+
+// kRefused: flags.
+inline constexpr uint32_t kLimitOfWorker = 0;
+inline constexpr uint32_t kLimitOfModel = 1;
+inline constexpr uint32_t kLimitOfAll = 2;
 
 inline constexpr uint32_t kFlagFinal = 1;  // kResult: the last one of its batch; a length of 0 only ends it
 inline constexpr uint32_t kFlagReleased = 2;  // kResult: stands for a kRelease too

@@ -28,16 +28,25 @@ uint64_t Allocator::SizeClass(uint64_t length) {
   return RoundUp(std::max<uint64_t>(length, 1), unit);
 }
 
-std::optional<Block> Allocator::Allocate(uint64_t length) {
+Allocator::Ranges::const_iterator Allocator::Find(uint64_t length) const {
   if (length > size_) {
-    return std::nullopt;
+    return free_.end();
   }
   const uint64_t rounded = SizeClass(length);
-  const auto found =
-      std::find_if(free_.begin(), free_.end(), [&](const auto& range) { return range.second >= rounded; });
+  return std::find_if(free_.begin(), free_.end(), [&](const auto& range) { return range.second >= rounded; });
+}
+
+uint64_t Allocator::TopAfter(uint64_t length) const {
+  const auto found = Find(length);
+  return found == free_.end() ? 0 : std::max(touched_, found->first + SizeClass(length));
+}
+
+std::optional<Block> Allocator::Allocate(uint64_t length) {
+  const auto found = Find(length);
   if (found == free_.end()) {
     return std::nullopt;
   }
+  const uint64_t rounded = SizeClass(length);
   const Block block{found->first, rounded};
   const uint64_t rest = found->second - rounded;
   const auto next = free_.erase(found);
@@ -89,6 +98,11 @@ std::map<uint64_t, uint64_t> Allocator::TakeIdle() {
   peak_ = HighestInUse();
   active_ = false;
   return idle;
+}
+
+std::map<uint64_t, uint64_t> Allocator::TakeFree() {
+  active_ = false;
+  return TakeIdle();
 }
 
 }  // namespace pytriton

@@ -17,13 +17,13 @@ constexpr int kGreetingTimeoutMs = 5000;
 
 }  // namespace
 
-Link::Link(Socket socket, uint64_t memory_limit, std::chrono::milliseconds idle, LinkOwner& owner)
+Link::Link(Socket socket, uint64_t memory_limit, std::chrono::milliseconds idle, LinkOwner& owner,
+           std::shared_ptr<Budget> budget)
     : socket_(std::move(socket)),
       readiness_(socket_),
       owner_(owner),
-      segment_(memory_limit),
+      memory_(memory_limit, std::move(budget)),
       idle_(idle),
-      allocator_(memory_limit),
       last_trim_(std::chrono::steady_clock::now()) {}
 
 void Link::Serve() {
@@ -62,8 +62,8 @@ bool Link::Greet() {
     return false;
   }
   socket_.SetReceiveTimeout(0);
-  const Message welcome = MakeMessage(Kind::kWelcome, 0, 0, segment_.size());
-  return socket_.SendWithDescriptor(BytesOf(welcome), segment_.descriptor());
+  const Message welcome = MakeMessage(Kind::kWelcome, 0, 0, memory_.segment().size());
+  return socket_.SendWithDescriptor(BytesOf(welcome), memory_.segment().descriptor());
 }
 
 std::string Link::ReceiveLoop() {
@@ -149,7 +149,7 @@ bool Link::HandleResult(const Message& message) {
     throw ProtocolError("a result after the final one of slot " + std::to_string(message.slot));
   }
   lock.unlock();
-  slot.task->OnResult({segment_.base(), slot.blocks}, message);
+  slot.task->OnResult({memory_.segment().base(), slot.blocks}, message);
   lock.lock();
   slot.released = slot.released || (message.flags & kFlagReleased) != 0;
   if ((message.flags & kFlagFinal) == 0) {
@@ -168,17 +168,16 @@ void Link::HandleReserve(const Message& message) {
   if (slot.task == nullptr) {
     throw ProtocolError("memory wanted for slot " + std::to_string(message.slot) + " after its final result");
   }
-  const std::optional<Block> block = allocator_.Allocate(message.length);
-  if (block) {
-    slot.blocks.push_back(*block);
-    idle_rounds_ = 0;
-    CountMemory();
-  } else {
-    owner_.meter().CountMemoryRefusal();
+  WorkerMemory::Refusal refusal;
+  const std::optional<Block> block = TakeMemory(message.length, refusal);
+  if (!block) {
+    Message refused = MakeMessage(Kind::kRefused, message.slot, 0, refusal.limit);
+    refused.flags = static_cast<uint32_t>(refusal.which);
+    Tell(refused);
+    return;
   }
-  const Message answer = block ? MakeMessage(Kind::kReserved, message.slot, block->offset, block->length)
-                               : MakeMessage(Kind::kRefused, message.slot, 0, segment_.size());
-  Tell(answer);
+  slot.blocks.push_back(*block);
+  Tell(MakeMessage(Kind::kReserved, message.slot, block->offset, block->length));
 }
 
 void Link::HandleRelease(const Message& message) {
@@ -209,10 +208,9 @@ void Link::FreeIfDone(uint64_t id, Slot& slot) {
     return;
   }
   for (const Block& block : slot.blocks) {
-    allocator_.Free(block);
+    memory_.Free(block);
   }
   CountMemory();
-  idle_rounds_ = 0;
   slots_.erase(id);
 }
 
@@ -222,30 +220,32 @@ Link::Reservation Link::Reserve(uint64_t length) {
     throw Failure(Code::kUnavailable,
                   "the worker went away before it got this request; the request can be sent again");
   }
-  const std::optional<Block> block = allocator_.Allocate(length);
+  WorkerMemory::Refusal refusal;
+  const std::optional<Block> block = TakeMemory(length, refusal);
   if (!block) {
-    owner_.meter().CountMemoryRefusal();
-    throw Failure(
-        Code::kUnavailable,
-        "no shared memory left for a batch of " + std::to_string(length) +
-            " bytes: " + std::to_string(allocator_.in_use()) + " of " + std::to_string(segment_.size()) +
-            " bytes are in use by " + std::to_string(slots_.size()) +
-            " batches that are in work or whose arrays the function still keeps; keep copies of the arrays, "
-            "or raise the limit");
+    throw refusal.AsFailure(length, slots_.size());
   }
-  idle_rounds_ = 0;
-  CountMemory();
-  return {next_slot_++, *block, segment_.base()};
+  return {next_slot_++, *block, memory_.segment().base()};
 }
 
 void Link::Abandon(const Reservation& reservation) {
   const std::unique_lock lock(mutex_);
-  allocator_.Free(reservation.block);
+  memory_.Free(reservation.block);
   CountMemory();
 }
 
+std::optional<Block> Link::TakeMemory(uint64_t length, WorkerMemory::Refusal& refusal) {
+  const std::optional<Block> block = memory_.Take(length, refusal);
+  if (block) {
+    CountMemory();
+  } else {
+    owner_.meter().CountMemoryRefusal();
+  }
+  return block;
+}
+
 void Link::CountMemory() {
-  const uint64_t now = closed_ ? 0 : allocator_.in_use();
+  const uint64_t now = closed_ ? 0 : memory_.in_use();
   owner_.meter().CountMemory(static_cast<int64_t>(now - memory_counted_));
   memory_counted_ = now;
 }
@@ -331,18 +331,8 @@ void Link::FailAll(const Failure& failure) {
 }
 
 void Link::GiveBackIdle() {
-  const std::unique_lock lock(mutex_);
   last_trim_ = std::chrono::steady_clock::now();
-  // The first quiet round gives back what lies above the peak, the second one the rest; then there is nothing
-  // left.
-  if (idle_rounds_ == 2) {
-    return;
-  }
-  ++idle_rounds_;
-  // Punched under the lock, so that no batch is gathered into pages about to vanish.
-  for (const auto& [offset, length] : allocator_.TakeIdle()) {
-    segment_.GiveBack(offset, length);
-  }
+  memory_.GiveBackIdle();
 }
 
 }  // namespace pytriton

@@ -10,14 +10,14 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/allocator.h"
+#include "core/budget.h"
 #include "core/failure.h"
 #include "core/meter.h"
 #include "core/permit.h"
 #include "core/readiness.h"
 #include "core/results.h"
-#include "core/segment.h"
 #include "core/socket.h"
+#include "core/worker_memory.h"
 #include "pytriton/shm_layout.h"
 
 namespace pytriton {
@@ -59,7 +59,8 @@ class Link {
     std::byte* base;  // of the segment
   };
 
-  Link(Socket socket, uint64_t memory_limit, std::chrono::milliseconds idle, LinkOwner& owner);
+  Link(Socket socket, uint64_t memory_limit, std::chrono::milliseconds idle, LinkOwner& owner,
+       std::shared_ptr<Budget> budget = nullptr);
 
   // Greets the worker and answers it until it goes; runs in a thread of its own.
   void Serve();
@@ -81,7 +82,7 @@ class Link {
 
   bool closed() const;
   uint32_t capacity() const { return capacity_; }
-  uint64_t memory_limit() const { return segment_.size(); }
+  uint64_t memory_limit() const { return memory_.segment().size(); }
   uint64_t token() const { return token_; }
 
   uint32_t in_flight = 0;  // guarded by the owner
@@ -113,11 +114,12 @@ class Link {
   bool KeepsSlots() const;
   void CountMemory();
   void GiveBackIdle();
+  std::optional<Block> TakeMemory(uint64_t length, WorkerMemory::Refusal& refusal);
 
   Socket socket_;
   const Readiness readiness_;
   LinkOwner& owner_;
-  Segment segment_;
+  WorkerMemory memory_;
   const std::chrono::milliseconds idle_;
   uint32_t capacity_ = 0;
   uint64_t token_ = 0;
@@ -127,13 +129,11 @@ class Link {
   bool listening_ = true;  // guarded by reading_
 
   mutable std::mutex mutex_;
-  Allocator allocator_;          // guarded by mutex_
   uint64_t memory_counted_ = 0;  // guarded by mutex_
   // Guarded by mutex_; only whoever holds reading_ changes or erases a posted slot.
   std::unordered_map<uint64_t, Slot> slots_;
   uint64_t next_slot_ = 1;                           // guarded by mutex_
   bool closed_ = false;                              // guarded by mutex_
-  int idle_rounds_ = 0;                              // guarded by mutex_
   std::chrono::steady_clock::time_point last_trim_;  // only the serving thread's
 };
 

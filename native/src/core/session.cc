@@ -69,7 +69,8 @@ void Session::AcceptLoop() {
 
 void Session::Admit(Socket socket) {
   auto connection = std::make_unique<Connection>();
-  connection->link = std::make_shared<Link>(std::move(socket), options_.memory_limit, options_.idle, *this);
+  connection->link =
+      std::make_shared<Link>(std::move(socket), options_.memory_limit, options_.idle, *this, options_.budget);
   const std::unique_lock lock(mutex_);
   connections_.reserve(connections_.size() + 1);
   connection->thread = std::thread(&Session::ServeLink, this, std::ref(*connection));

@@ -45,6 +45,7 @@ class Session final : public LinkOwner {
   struct Options {
     std::string socket_path;
     uint64_t memory_limit = 0;              // bytes, per worker
+    std::shared_ptr<Budget> budget;         // of all workers, if they have one
     std::chrono::milliseconds grace{5000};  // how long requests wait when there is no worker
     std::chrono::milliseconds idle{5000};   // how long memory lies idle before it goes back to the system
     std::function<void(const std::string&)> log = [](const std::string&) {};

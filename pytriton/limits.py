@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all models of a server may take together, and how long they have to end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pytriton.exceptions import PyTritonValidationError
+
+__all__ = [
+    "DEFAULT_MAX_QUEUE_SIZE",
+    "DRAIN_TIMEOUT_S",
+    "Limits",
+    "check_bytes",
+    "default_stream_memory_bytes",
+    "default_worker_shared_memory_bytes",
+]
+
+DEFAULT_MAX_QUEUE_SIZE: Final = 8192
+"""Requests that wait in the queue of a model whose batcher has no queue policy."""
+DRAIN_TIMEOUT_S: Final = 30.0
+_WORKER_BYTES: Final = 6 * 1024**3
+_STREAM_BYTES: Final = 1024**3
+_LEAST_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What all models of a server may take together, and how long they have to end.
+
+    Those of a single model are in ModelConfig. See docs/limits.md for what a client is told.
+
+    Args:
+        shared_memory_bytes: Shared memory that batches are in, of all models together; by default half of the
+            memory that this machine, or this container, has.
+        stream_memory_bytes: What the server may hold of all streams together whose clients do not read them;
+            by default a quarter of the memory.
+        drain_timeout_s: How long stop(), unbind() and bind(replace=True) wait for requests in flight; by
+            default TritonConfig.exit_timeout_secs, and 30 without that.
+    """
+
+    shared_memory_bytes: int | None = None
+    stream_memory_bytes: int | None = None
+    drain_timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("shared_memory_bytes", "stream_memory_bytes"):
+            check_bytes("Limits", name, getattr(self, name))
+        seconds: Any = self.drain_timeout_s
+        if seconds is not None and (
+            isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0
+        ):
+            raise PyTritonValidationError(
+                f"Limits: drain_timeout_s must be a number of 0 or more, or None, got {seconds!r}."
+            )
+
+    def drain_s(self, exit_timeout_s: int | None = None) -> float:
+        """How long to wait for requests in flight, where this is the server's own option."""
+        if self.drain_timeout_s is not None:
+            return float(self.drain_timeout_s)
+        return DRAIN_TIMEOUT_S if exit_timeout_s is None else float(exit_timeout_s)
+
+    @property
+    def all_shared_memory_bytes(self) -> int:
+        """The limit of shared memory, or its default."""
+        return self.shared_memory_bytes or max(_LEAST_BYTES, _memory_bytes() // 2)
+
+    @property
+    def all_stream_memory_bytes(self) -> int:
+        """The limit of what streams hold, or its default."""
+        return self.stream_memory_bytes or max(_LEAST_BYTES, _memory_bytes() // 4)
+
+
+def check_bytes(where: str, name: str, value: Any) -> None:
+    """A limit is a number of bytes that something fits into."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not _LEAST_BYTES <= value < 1 << 63:
+        raise PyTritonValidationError(
+            f"{where}: {name} must be a number of bytes of {_LEAST_BYTES} (1 MiB) or more, or None, "
+            f"got {value!r}."
+        )
+
+
+def default_worker_shared_memory_bytes(all_bytes: int) -> int:
+    """Shared memory of one worker, where all have so much."""
+    # More than there is, so that the limit of all is what stands in the way, and is named.
+    return min(_WORKER_BYTES, 2 * all_bytes)
+
+
+def default_stream_memory_bytes(all_bytes: int) -> int:
+    """What the server may hold of one stream, where it may hold so much of all."""
+    return min(_STREAM_BYTES, all_bytes)
+
+
+def _memory_bytes() -> int:
+    """Memory of this machine, or of the control groups that this process is in if that is less."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([machine, *_group_limits()])
+
+
+def _group_limits() -> Iterator[int]:
+    root = Path("/sys/fs/cgroup")
+    group = root
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+            number, _, path = line.split(":", 2)
+            if number == "0":
+                group = root / path.strip("/")
+    files = [directory / "memory.max" for directory in (group, *group.parents)]
+    for file in (*files, root / "memory" / "memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):
+            yield int(file.read_text(encoding="ascii"))

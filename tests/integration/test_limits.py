@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits: who is told what when one stands in the way, and that nobody else is disturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytriton.decorators import batch
+from pytriton.model_config import DynamicBatcher, ModelConfig, QueuePolicy, Tensor
+from pytriton.triton import Limits
+from tests.helpers.clients import Array, ask, ask_later
+from tests.helpers.gate import Gate, plugged, wait_for_queue, wait_until
+from tests.helpers.server import TIMEOUT_S, Model, Server
+from tests.helpers.streams import sse
+from tests.helpers.vectors import Pending, answer, document, echo, gated, vector_model
+
+MEGABYTE = 1 << 20
+
+
+def row(megabytes: float) -> dict[str, Array]:
+    return {"INPUT_1": np.ones((1, int(megabytes * MEGABYTE) // 4), np.float32)}
+
+
+class Keeper:
+    """A function that keeps its inputs until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.kept: list[Array] = []
+
+    def __call__(self, requests: list[Any]) -> list[Any]:
+        self.kept += [request["INPUT_1"] for request in requests if request["INPUT_1"].size > 1]
+        return [{"OUTPUT_1": request["INPUT_1"][:, :1]} for request in requests]
+
+
+def failures(server: Server, name: str, count: int) -> list[str]:
+    """What `count` requests of 1 MB are told that are not answered."""
+    futures = [ask_later(server, name, row(1)) for _ in range(count)]
+    return [str(error) for future in futures if (error := future.exception(TIMEOUT_S)) is not None]
+
+
+def test_shared_memory_of_a_model(serve: Callable[..., Server]) -> None:
+    """All workers together have so much, whichever of them needs it."""
+    keeper = Keeper()
+    limited = vector_model("m", [keeper] * 4, max_batch_size=1, shared_memory_bytes=8 * MEGABYTE)
+    server = serve(limited, vector_model("other", echo))
+    errors = failures(server, "m", 16)
+    assert 4 <= len(keeper.kept) <= 8
+    assert len(errors) == 16 - len(keeper.kept)
+    for error in errors:
+        assert "[StatusCode.UNAVAILABLE] no shared memory left for a batch of" in error
+        assert f"of {8 * MEGABYTE} bytes are in use by the workers of this model" in error
+        assert "raise ModelConfig(shared_memory_bytes=...)" in error
+    assert ask(server, "other", row(4)).outputs["OUTPUT_1"].shape == (1, MEGABYTE)
+    keeper.kept.clear()
+    wait_until(lambda: failures(server, "m", 1) == [] and not keeper.kept.clear(), "free memory")
+
+
+def test_shared_memory_in_all(serve: Callable[..., Server]) -> None:
+    keepers = [Keeper(), Keeper()]
+    models = [vector_model(f"m{index}", keeper, max_batch_size=1) for index, keeper in enumerate(keepers)]
+    server = serve(*models, limits=Limits(shared_memory_bytes=8 * MEGABYTE))
+    assert failures(server, "m0", 4) == []
+    errors = failures(server, "m1", 8)
+    assert errors
+    for error in errors:
+        assert f"of {8 * MEGABYTE} bytes are in use by all models together" in error
+        assert "raise Limits(shared_memory_bytes=...)" in error
+    # What one no longer needs is the other's at once.
+    for keeper in keepers:
+        keeper.kept.clear()
+    wait_until(lambda: ask_later(server, "m1", row(6)).exception(TIMEOUT_S) is None, "memory of the other")
+    assert server.triton.is_alive()
+
+
+def test_results_beyond_the_limit(serve: Callable[..., Server]) -> None:
+    @batch
+    def swell(INPUT_1: Array) -> list[Array]:
+        return [np.zeros((1, int(INPUT_1[0, 0])), np.float32)]
+
+    server = serve(vector_model("m", swell, shared_memory_bytes=4 * MEGABYTE))
+    reply = server.infer("m", document(2 * MEGABYTE))
+    assert reply.status == 500
+    assert f"the limit is {4 * MEGABYTE} bytes" in reply.error
+    assert "ModelConfig(shared_memory_bytes=...) sets it" in reply.error
+    assert len(answer(server, "m", 10)) == 10
+
+
+@pytest.mark.parametrize("policy", [None, QueuePolicy(max_queue_size=2)])
+def test_queue_size(serve: Callable[..., Server], policy: QueuePolicy | None) -> None:
+    gate = Gate()
+    config = ModelConfig(max_batch_size=1, batcher=DynamicBatcher(default_queue_policy=policy))
+    floats = Tensor((-1,), np.float32)
+    server = serve(Model("m", gated(gate), [floats], [floats], config))
+    expected = 2 if policy else 8192
+    assert (
+        server.get("/v2/models/m/config").json["dynamic_batching"]["default_queue_policy"]["max_queue_size"]
+        == expected
+    )
+    if policy is None:
+        return
+    with plugged(server, "m", gate, {"INPUT_1": np.ones((1, 1), np.float32)}):
+        # One more than the queue holds waits in the backend for the worker.
+        waiting = []
+        while (reply := ask_now(server)) is None:
+            waiting.append(1)
+        assert reply[0] == 503
+        assert "Exceeds maximum queue size" in reply[1]
+    assert answer(server, "m", 5) == [5]
+
+
+def ask_now(server: Server) -> tuple[int, str] | None:
+    """Status and error of a request that is refused at once; None of one that waits."""
+    pending = Pending(server, "m", 1)
+    pending._thread.join(0.5)
+    if pending._thread.is_alive():
+        return None
+    reply = pending.reply()
+    return reply.status, reply.error
+
+
+def test_streams_in_all(serve: Callable[..., Server]) -> None:
+    def flood(requests: Any) -> Iterator[Any]:
+        array = np.zeros((1, MEGABYTE // 4), np.float32)
+        for _ in range(100_000):
+            yield [{"OUTPUT_1": array} for _ in requests]
+
+    floats = Tensor((-1,), np.float32)
+    config = ModelConfig(decoupled=True)
+    server = serve(
+        Model("flood", flood, [Tensor((1,), np.float32)], [floats], config),
+        limits=Limits(stream_memory_bytes=64 * MEGABYTE),
+    )
+    with sse(server, "flood", {"INPUT_1": [1]}) as events:
+        assert len(next(events)["OUTPUT_1"]) == MEGABYTE // 4
+        wait_until(
+            lambda: server.statistics("flood")["inference_stats"]["fail"]["count"] == 1,
+            "an end",
+        )
+        last = next(event for event in events if "error" in event)
+    assert f"the limit is {64 * MEGABYTE}" in last["error"]
+    assert server.triton.is_alive()
+
+
+def test_drain_timeout(serve: Callable[..., Server], caplog: pytest.LogCaptureFixture) -> None:
+    gate = Gate()
+    gate.shut()
+    server = serve(
+        vector_model("m", gated(gate), max_batch_size=1),
+        limits=Limits(drain_timeout_s=0.2),
+        config={"exit_timeout_secs": 60},
+    )
+    pending = [Pending(server, "m", 1)]
+    gate.wait_for_arrival()
+    pending += [Pending(server, "m", 2), Pending(server, "m", 3)]
+    wait_for_queue(server, "m", 2)
+    server.triton.unbind("m")
+    replies = [request.reply() for request in pending]
+    gate.open()
+    # Those in the queue too are told at once, and that they can be sent again.
+    assert [reply.status for reply in replies] == [503] * 3
+    assert '3 requests of model "m" version 1 had no answer within the limit of 0.2 s' in caplog.text
