@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 _STOP_WORKERS_TIMEOUT_S: Final = 2.0
-"""How long requests in flight are waited for, unless the server has a limit of its own."""
 _LONGEST_SLEEP_S: Final = 1.0
 """A signal that comes just before a wait, or to another thread, is dealt with only after it."""
 LEAST_WAIT_S: Final = 0.1
