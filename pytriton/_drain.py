@@ -18,7 +18,7 @@ __all__ = ["Drain", "labels_of"]
 
 LOGGER = logging.getLogger("pytriton.triton")
 
-_FAIL_TIMEOUT_S: Final = 1.0
+_FAIL_TIMEOUT_S: Final = 3.0
 
 
 class Drain:

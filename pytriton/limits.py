@@ -89,8 +89,7 @@ def check_bytes(where: str, name: str, value: Any) -> None:
 
 def default_worker_shared_memory_bytes(all_bytes: int) -> int:
     """Shared memory of one worker, where all have so much."""
-    # More than there is, so that the limit of all is what stands in the way, and is named.
-    return min(_WORKER_BYTES, 2 * all_bytes)
+    return min(_WORKER_BYTES, all_bytes)
 
 
 def default_stream_memory_bytes(all_bytes: int) -> int:

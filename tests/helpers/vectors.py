@@ -97,6 +97,11 @@ class Pending:
         self._thread = threading.Thread(target=self._run, name="client", daemon=True)
         self._thread.start()
 
+    @property
+    def is_done(self) -> bool:
+        """Whether its answer, or an end without one, has come."""
+        return not self._thread.is_alive()
+
     def reply(self) -> Reply:
         """Its answer; raises what the connection ended with if it ended without one."""
         self._thread.join(TIMEOUT_S)

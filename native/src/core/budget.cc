@@ -35,6 +35,13 @@ void Budget::Refund(uint64_t bytes) {
   }
 }
 
+const Budget* Budget::WithLimitUpTo(uint64_t bytes) const {
+  if (limit_ <= bytes) {
+    return this;
+  }
+  return parent_ == nullptr ? nullptr : parent_->WithLimitUpTo(bytes);
+}
+
 void Budget::Join(User& user) {
   if (parent_ != nullptr) {
     parent_->Join(user);

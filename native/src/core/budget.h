@@ -33,6 +33,9 @@ class Budget {
   const Budget* Charge(uint64_t bytes);
   void Refund(uint64_t bytes);
 
+  // The lowest budget that is no larger than so many bytes, of this one and those above it; none if none is.
+  const Budget* WithLimitUpTo(uint64_t bytes) const;
+
   // Users of this budget and of those below it.
   void Join(User& user);
   void Leave(User& user);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 namespace pytriton {
@@ -26,7 +27,10 @@ Session::~Session() {
   Stop();
   // While it is ours: once nobody listens, the next session may take the path.
   unlink(options_.socket_path.c_str());
-  listener_.Shutdown();
+  {
+    const std::unique_lock lock(mutex_);
+    listener_.Shutdown();
+  }
   acceptor_.join();
   Stop();  // who came in between
   // Links report to this object until their threads end, so their list stays as it is meanwhile.
@@ -53,6 +57,11 @@ void Session::AcceptLoop() {
     if (stopping_) {
       return;
     }
+    if (std::exchange(lost_listener_, false)) {
+      lock.unlock();
+      ListenAnew();
+      continue;
+    }
     if (!socket) {
       changed_.wait_for(lock, kAcceptPause, [&] { return stopping_; });
       continue;
@@ -64,6 +73,26 @@ void Session::AcceptLoop() {
     } catch (const std::exception& error) {
       Rejected(error.what());
     }
+  }
+}
+
+// Somebody has removed the socket, with its directory perhaps: workers would not find back.
+void Session::ListenAnew() {
+  try {
+    const std::filesystem::path directory = std::filesystem::path(options_.socket_path).parent_path();
+    if (std::filesystem::create_directories(directory)) {
+      std::filesystem::permissions(directory, std::filesystem::perms::owner_all);
+    }
+    Socket listener = Socket::Listen(options_.socket_path);
+    const std::unique_lock lock(mutex_);
+    if (stopping_) {
+      unlink(options_.socket_path.c_str());
+      return;
+    }
+    listener_ = std::move(listener);
+    options_.log("the socket at which workers connect had been removed, and was made again");
+  } catch (const std::exception& error) {
+    options_.log(std::string("the socket at which workers connect cannot be made again: ") + error.what());
   }
 }
 
@@ -125,6 +154,10 @@ void Session::Detached(Link& link, const std::string& why) {
   }
   changed_.notify_all();
   CountWorker(link, -1);
+  if (!stopping_ && access(options_.socket_path.c_str(), F_OK) != 0) {
+    lost_listener_ = true;
+    listener_.Shutdown();  // wakes the acceptor
+  }
   if (!stopping_ && !link.leaving) {
     ++lost_;
     options_.log("a worker " + why + "; " + std::to_string(attached_) + " left");

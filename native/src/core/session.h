@@ -91,6 +91,7 @@ class Session final : public LinkOwner {
 
   void AcceptLoop();
   void ServeLink(Connection& connection);
+  void ListenAnew();
   void Admit(Socket socket);
   void JoinFinished();
   void CountWorker(const Link& link, int change);
@@ -101,7 +102,7 @@ class Session final : public LinkOwner {
   uint32_t InFlight() const;
 
   const Options options_;
-  Socket listener_;
+  Socket listener_;  // the acceptor's; it alone changes it, under mutex_
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::unique_ptr<Connection>> connections_;  // guarded by mutex_
@@ -109,6 +110,7 @@ class Session final : public LinkOwner {
   uint32_t lost_ = 0;                                     // guarded by mutex_
   uint32_t claims_ = 0;                                   // guarded by mutex_
   std::chrono::steady_clock::time_point alone_since_;     // guarded by mutex_
+  bool lost_listener_ = false;                            // guarded by mutex_
   bool stopping_ = false;                                 // guarded by mutex_
   bool given_up_ = false;                                 // guarded by mutex_
   std::thread acceptor_;                                  // last: it uses all of the above

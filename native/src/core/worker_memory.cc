@@ -56,7 +56,10 @@ std::optional<Block> WorkerMemory::TryTake(uint64_t length, Refusal& refusal) {
   const std::unique_lock lock(mutex_);
   const uint64_t top = allocator_.TopAfter(length);
   if (top == 0) {
-    refusal = {Limit::kWorker, allocator_.in_use(), segment_.size()};
+    // A worker may have all that its budget has: then that is the limit to name.
+    const Budget* const budget = budget_ == nullptr ? nullptr : budget_->WithLimitUpTo(segment_.size());
+    refusal = budget == nullptr ? Refusal{Limit::kWorker, allocator_.in_use(), segment_.size()}
+                                : Refusal{budget->which(), budget->used(), budget->limit()};
     return std::nullopt;
   }
   if (budget_ != nullptr && top > charged_) {
