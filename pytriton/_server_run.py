@@ -108,11 +108,6 @@ class ServerRun(Run):
             self._probe = LivenessProbe(lambda: self._server.process, self.endpoints, hang_timeout_s)
             self._probe.start()
 
-    @property
-    def restarts(self) -> int:
-        """How often the server was started again."""
-        return self._server.restarts
-
     def server_failure(self) -> PyTritonRuntimeError | None:
         """Why the server does not run and is not being started again, if so."""
         return self._server.failure()

@@ -86,7 +86,7 @@ class ServerSupervisor:
     def steady(self) -> Iterator[ServerProcess]:
         """Wait for a restart that is under way, and let none begin in the block, which changes models."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._restarting or self._stopping.is_set())
+            self._changed.wait_for(self._is_steady)
             self._users += 1
         try:
             yield self._process
@@ -118,6 +118,12 @@ class ServerSupervisor:
 
         process = self._make(exited)
         return process
+
+    def _is_steady(self) -> bool:
+        if self._stopping.is_set() or self._reason is not None:
+            return True
+        # One that has ended is about to be started again.
+        return not self._restarting and self._process.is_alive()
 
     def _will_restart(self) -> bool:
         # Between the end of the process and the beginning of its restart.

@@ -248,11 +248,7 @@ def test_server_that_does_not_answer(
 def test_bind_and_stop_while_it_is_started_again(serve: Callable[..., Server]) -> None:
     server = serve(model("m", times(2)))
     for factor in (3, 4):
-        with watching(server_of(os.getpid())) as process:
-            process.kill()
-            assert process.gone(TIMEOUT_S)
-        # In the very moment of its end it would be an error.
-        wait_until(lambda: servers_of(os.getpid()) != [], "another server")
+        kill_server()  # while the next one starts
         model(f"m{factor}", times(factor)).bind_to(server.triton)
         assert answers_again(server, f"m{factor}", 1) == [factor]
     with watching(server_of(os.getpid())) as process:
