@@ -27,9 +27,11 @@ from tests.helpers.vectors import Pending, answer, document, echo, gated, output
 from tests.helpers.vectors import vector_model as model
 
 
-def sockets_of(home: Path) -> list[Path]:
-    """The sockets at which workers meet the server."""
-    return sorted(path for path in home.glob("*/s/*") if path.is_socket())
+def sockets_of(server: Server) -> list[Path]:
+    """The socket at which the workers of the model meet the server."""
+    binding = server.triton._workspace.path / "model-store" / "m" / "1" / "binding"
+    lines = binding.read_text(encoding="utf-8").splitlines()
+    return [Path(line.removeprefix("socket ")) for line in lines if line.startswith("socket ")]
 
 
 def lose_workers(home: Path) -> None:
@@ -51,7 +53,7 @@ def lose_workers(home: Path) -> None:
 def test_where_workers_meet_the_server_vanishes(serve: Callable[..., Server], home: Path, what: str) -> None:
     """Those that are connected do not notice, and those that come back find the server all the same."""
     server = serve(model("m", times(2)))
-    (path,) = sockets_of(home)
+    (path,) = sockets_of(server)
     if what == "socket":
         path.unlink()
     else:
@@ -150,9 +152,9 @@ def is_ended(connection: socket.socket) -> bool:
     [b"", b"x", bytes(32), os.urandom(32), hello(magic=1), hello(version=99), hello(hash=1), hello() * 1000],
     ids=["nothing", "short", "zeros", "noise", "magic", "version", "layout", "long"],
 )
-def test_greetings_that_are_none(serve: Callable[..., Server], home: Path, greeting: bytes) -> None:
+def test_greetings_that_are_none(serve: Callable[..., Server], greeting: bytes) -> None:
     server = serve(model("m", times(2)))
-    (path,) = sockets_of(home)
+    (path,) = sockets_of(server)
     with hostile(path) as connection:
         if greeting:
             connection.send(greeting)
@@ -164,10 +166,10 @@ def test_greetings_that_are_none(serve: Callable[..., Server], home: Path, greet
 
 @pytest.mark.parametrize("kind", [0, layout.RESULT, layout.RESERVE, layout.RELEASE, layout.SYNC, 99])
 @pytest.mark.parametrize("number", [0, 1, 1 << 62, (1 << 64) - 1])
-def test_messages_that_are_none(serve: Callable[..., Server], home: Path, kind: int, number: int) -> None:
+def test_messages_that_are_none(serve: Callable[..., Server], kind: int, number: int) -> None:
     """A worker that breaks the protocol loses its connection, and the request that it had its worker."""
     server = serve(model("m", times(2)))
-    (path,) = sockets_of(home)
+    (path,) = sockets_of(server)
     with hostile(path) as connection:
         connection.send(hello())
         connection.recv(1 << 12)
@@ -180,7 +182,7 @@ def test_worker_that_answers_with_noise(serve: Callable[..., Server], home: Path
     """Of many requests only the one in the hands of the hostile worker fails, with an error to try again."""
     gate = Gate()
     server = serve(model("m", gated(gate), max_batch_size=1))
-    (path,) = sockets_of(home)
+    (path,) = sockets_of(server)
     random = np.random.default_rng(0)
     for _ in range(4):
         # The worker of ours is busy and its connection lost, so that there is nobody but the hostile one.
