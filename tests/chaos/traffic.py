@@ -221,7 +221,6 @@ def _leavers(address: Address, chance: random.Random) -> Any:
 
 
 _NONSENSE: Final = (
-    (b"", "negative_float32"),
     (b"{", "negative_float32"),
     (b'{"inputs": []}', "negative_float32"),
     (b'{"inputs": [{"name": "nope", "datatype": "FP32", "shape": [1, 1], "data": [1]}]}', "negative_float32"),
