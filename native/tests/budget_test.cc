@@ -65,8 +65,13 @@ TEST_CASE("workers share what their model has, and its limit is named") {
   CHECK(refusal.which == Limit::kModel);
   CHECK(refusal.used == 8 * kPage);
   CHECK(refusal.limit == 8 * kPage);
+  // Of the limits in the way the one that is reached first is named: the model's, where it is the lower one.
   CHECK_FALSE(two.Take(65 * kPage, refusal));
+  CHECK(refusal.which == Limit::kModel);
+  WorkerMemory narrow(2 * kPage, model);
+  CHECK_FALSE(narrow.Take(3 * kPage, refusal));
   CHECK(refusal.which == Limit::kWorker);
+  CHECK(refusal.limit == 2 * kPage);
 
   const auto neighbour = std::make_shared<Budget>(Limit::kModel, 64 * kPage, all);
   WorkerMemory three(64 * kPage, neighbour);
