@@ -206,12 +206,16 @@ class TritonBase(abc.ABC):
     def serve(self, monitoring_period_s: float = MONITORING_PERIOD_S) -> None:
         """Serve until Ctrl-C, SIGTERM or stop() in another thread; raise if the server or a model fails.
 
+        If one has failed since run(), that is raised; run() itself would start anew.
+
         Args:
             monitoring_period_s: How often, at the latest, the health of server and models is looked at.
         """
         with interrupted_by_sigterm():
             try:
-                self._launch()
+                with self._lock:
+                    if not self._connected:  # what has died since is told, not started anew
+                        self._launch()
                 self._wait(monitoring_period_s)
             except KeyboardInterrupt as interrupt:
                 LOGGER.info("%s received, stopping.", "SIGTERM" if interrupt.args else "SIGINT")

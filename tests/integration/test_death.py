@@ -18,11 +18,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytriton.exceptions import PyTritonError
+from pytriton.exceptions import (
+    PyTritonError,
+    PyTritonRuntimeError,
+    PyTritonServerError,
+    PyTritonUnrecoverableError,
+)
 from pytriton.triton import RestartPolicy
 from tests.helpers.clients import inputs_for
-from tests.helpers.gate import Gate, wait_for_queue
-from tests.helpers.processes import descriptors, server_of, watching
+from tests.helpers.gate import Gate, wait_for_queue, wait_until
+from tests.helpers.processes import descriptors, server_of, servers_of, watching
 from tests.helpers.program import started
 from tests.helpers.server import LOCAL, Server
 from tests.helpers.vectors import TIMEOUT_S, Pending, answer, document, echo, gated
@@ -64,6 +69,16 @@ def test_program_is_killed(tmp_path: Path) -> None:
             reply = request.reply()
             assert reply.status == 503
             assert "went away" in reply.error or "has ended" in reply.error
+
+
+def test_program_is_killed_while_its_server_is_stopped(tmp_path: Path) -> None:
+    with started("serves", tmp_path) as program:
+        assert program.server is not None
+        program.server.kill(signal.SIGSTOP)
+        program.signal(signal.SIGKILL)
+        assert program.wait() == -signal.SIGKILL
+        program.server.kill(signal.SIGCONT)
+        assert program.left_behind(GONE_S) == []
 
 
 def test_program_with_sockets_elsewhere_is_killed(tmp_path: Path) -> None:
@@ -156,6 +171,45 @@ def test_server_is_killed_for_good(serve: Callable[..., Server]) -> None:
     assert not server.triton.stop()
     server.triton.run()
     assert answer(server, "gated", 1, 2) == [1, 2]
+
+
+def test_serve_tells_of_a_death_before_it(serve: Callable[..., Server]) -> None:
+    server = serve(model("m", echo), restart_policy=RestartPolicy(max_restarts=0))
+    with watching(server_of(os.getpid())) as process:
+        process.kill()
+        assert process.gone(TIMEOUT_S)
+    wait_until(lambda: not server.triton.is_alive(), "the end of the server")
+    with pytest.raises(PyTritonServerError, match="was killed by SIGKILL"):
+        server.triton.serve()
+    assert servers_of(os.getpid()) == []
+    # It has been told.
+    ends = serve_in_a_thread(server)
+    wait_until(server.triton.is_connected, "another server")
+    assert answer(server, "m", 1) == [1]
+    server.triton.stop()
+    assert ends.get(timeout=TIMEOUT_S) is None
+
+
+def test_run_starts_anew_after_a_death(serve: Callable[..., Server]) -> None:
+    server = serve(model("m", echo), restart_policy=RestartPolicy(max_restarts=0))
+    with watching(server_of(os.getpid())) as process:
+        process.kill()
+        assert process.gone(TIMEOUT_S)
+    wait_until(lambda: not server.triton.is_alive(), "the end of the server")
+    server.triton.run()
+    assert answer(server, "m", 1) == [1]
+
+
+def test_serve_tells_of_an_unrecoverable_error_before_it(serve: Callable[..., Server]) -> None:
+    def fail(_requests: list[Any]) -> list[Any]:
+        raise PyTritonUnrecoverableError("no more of this")
+
+    server = serve(model("m", fail))
+    assert server.infer("m", document(1)).status == 500
+    wait_until(lambda: not server.triton.is_alive(), "the end of the workers")
+    with pytest.raises(PyTritonRuntimeError, match="no more of this"):
+        server.triton.serve()
+    assert servers_of(os.getpid()) == []
 
 
 def test_program_lives_on_when_its_server_is_killed(tmp_path: Path) -> None:
