@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent import futures
 from typing import Final
 
+from pytriton.exceptions import PyTritonServerError
 from pytriton.server.control import Op
 from pytriton.server.ports import Endpoint
 from pytriton.server.process import ServerProcess
@@ -69,7 +70,10 @@ class LivenessProbe:
 
     def _answers(self, process: ServerProcess) -> bool:
         deadline = time.monotonic() + self._timeout_s
-        reply = process.control.submit(Op.COUNTERS)
+        try:
+            reply = process.control.submit(Op.COUNTERS)
+        except PyTritonServerError:
+            return True  # it is just being started, and is asked the next time
         while not futures.wait([reply], _slice(deadline)).done:
             if self._stopped.is_set() or not process.is_alive():
                 return True
