@@ -15,9 +15,14 @@ from pytriton.exceptions import PyTritonValidationError
 __all__ = ["Device", "WorkerProcesses", "WorkerState", "WorkerStatus"]
 
 Device: TypeAlias = int | str | Sequence[int | str]
-"""A GPU, by its number as this process sees it or by its UUID, or several of them for one worker."""
+"""A GPU, by its number as this process sees it (1 or "cuda:1") or by its UUID, or several of them for one
+worker; "cpu" for none."""
 
 _VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
+_CPU: Final = "cpu"
+_CUDA: Final = "cuda:"
+_UUIDS: Final = ("GPU-", "MIG-")
+_POSSIBLE: Final = 'a device is a number, "cuda:N", "cpu" or a UUID that begins with GPU- or MIG-'
 _TIMES: Final = (
     "start_timeout_s",
     "hang_timeout_s",
@@ -118,6 +123,11 @@ class WorkerProcesses:
             raise PyTritonValidationError(
                 f"WorkerProcesses: devices must be a list, got {self.devices!r}; write [{self.devices!r}]."
             )
+        if isinstance(self.devices, list) and not self.devices:
+            raise PyTritonValidationError(
+                "WorkerProcesses: devices is an empty list; name at least one, or leave it out for none in "
+                "particular."
+            )
         for device in self.devices:
             visible(device, os.environ)
         if isinstance(self.args, str):
@@ -171,11 +181,11 @@ def check_count(what: str, value: Any, *, least: int = 1, optional: bool = False
 def visible(device: Device, environment: Mapping[str, str]) -> str:
     """CUDA_VISIBLE_DEVICES for a process that shall see one entry; numbers count what this process sees."""
     if isinstance(device, str):
-        return device
+        return ",".join(_visible_name(part.strip(), environment) for part in device.split(","))
     if not isinstance(device, int) or isinstance(device, bool):
         if not isinstance(device, Sequence) or not device:
             raise PyTritonValidationError(
-                f"WorkerProcesses: a device is a number, a UUID or a list of them, got {device!r}."
+                f"WorkerProcesses: {_POSSIBLE}, or a list of these; got {device!r}."
             )
         return ",".join(visible(part, environment) for part in device)
     if device < 0:
@@ -189,3 +199,12 @@ def visible(device: Device, environment: Mapping[str, str]) -> str:
             f"WorkerProcesses: there is no device {device}: {_VISIBLE}={seen!r} has {len(names)} of them."
         )
     return names[device]
+
+
+def _visible_name(name: str, environment: Mapping[str, str]) -> str:
+    number = name.removeprefix(_CUDA)
+    if number.isascii() and number.isdecimal():
+        return visible(int(number), environment)
+    if name != _CPU and not name.startswith(_UUIDS):
+        raise PyTritonValidationError(f"WorkerProcesses: {_POSSIBLE}; got {name!r}.")
+    return name

@@ -144,6 +144,9 @@ def _function_of(target: Any, name: str) -> tuple[Callable[..., Any], bool]:
 
 
 def _renamed(signature: Signature, output: str, place: Place) -> Signature:
+    name: Any = output
+    if not isinstance(name, str) or not name:
+        raise place.at_return().error(f"output is {output!r}", "give the name of the output, a text")
     if signature.result.container is not None:
         raise place.at_return().error(
             f"output={output!r} was given for several outputs", "their names are those of the fields"
@@ -159,7 +162,10 @@ def _config(signature: Signature, options: Options, place: Place) -> ModelConfig
         raise place.error(
             "config has batching=False", "models of an app always have it; max_batch_size=1 gives single rows"
         )
-    config = ModelConfig(max_batch_size=size or DEFAULT_MAX_BATCH_SIZE) if given is None else given
+    if size is not None and (type(size) is not int or size < 1):
+        raise place.error(f"max_batch_size is {size!r}", "give 1 or more; 1 gives single rows")
+    default = ModelConfig(max_batch_size=DEFAULT_MAX_BATCH_SIZE if size is None else size)
+    config = default if given is None else given
     config = dataclasses.replace(config, decoupled=signature.streaming)
     if signature.streaming and not signature.batched:
         if (given is not None or size is not None) and config.max_batch_size != 1:

@@ -65,6 +65,8 @@ def place_model(
     given: Any = workers
     if isinstance(devices, str):
         raise place.error(f"devices is {devices!r}", f"give a list: devices=[{devices!r}]")
+    if isinstance(devices, list) and not devices:
+        raise place.error("devices is []", "name at least one, or leave it out for none in particular")
     if isinstance(given, WorkerProcesses):
         if devices:
             raise place.error("devices and WorkerProcesses were both given", "say it in one of the two")
@@ -74,7 +76,7 @@ def place_model(
     if not inspect.isclass(target) and not devices:
         return Placement(given)
     try:
-        numbers = [_number(device) for device in devices]
+        numbers = tuple(_number(device) for device in devices)
         processes = WorkerProcesses(devices=numbers, per_device=given)
     except PyTritonValidationError as error:
         raise place.error(f"devices is {list(devices)!r}", error.message.rstrip(".")) from None

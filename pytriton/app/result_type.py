@@ -73,8 +73,12 @@ def result_type(annotation: Any, place: Place) -> ResultType:
     """Read the annotation of a result; PyTritonDefinitionError if no outputs can be made of it."""
     streaming = is_async = False
     annotation = plain(annotation)
-    origin = typing.get_origin(annotation)
+    origin = typing.get_origin(annotation) or (annotation if isinstance(annotation, type) else None)
     if origin in _STREAMS:
+        if not typing.get_args(annotation):
+            raise place.error(
+                f"got {origin.__name__} without what a step is", f"write for example {origin.__name__}[str]"
+            )
         streaming, is_async = True, _STREAMS[origin]
         annotation = plain(typing.get_args(annotation)[0])
     if annotation is None or annotation is types.NoneType:

@@ -137,6 +137,9 @@ class Router:
             router: The router.
             prefix: Beginning of the names of its models, before its own.
         """
+        given: Any = router
+        if not isinstance(given, Router):
+            raise PyTritonDefinitionError(f"include takes a Router or an App, got {given!r}.")
         if router is self or self in router._routers():
             raise PyTritonDefinitionError("A router cannot include itself.")
         self._included.append((router, prefix))

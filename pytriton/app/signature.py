@@ -13,6 +13,7 @@ from typing import Any, Final
 from pytriton.app.place import Place
 from pytriton.app.result_type import ResultType, result_type
 from pytriton.app.tensor_type import BATCH, Form, TensorType, spell, split_optional, tensor_type
+from pytriton.reserved import is_reserved
 
 __all__ = ["REQUIRED", "Input", "Parameter", "Signature", "read_signature"]
 
@@ -92,15 +93,22 @@ def read_signature(
                 f"got {spell(annotation)} | None without a default",
                 "give it the default None if requests may leave it out, else leave out | None",
             )
-        if default is not REQUIRED and (choice := _request_parameter(parameter.name, annotation, default)):
+        if default is not REQUIRED and (choice := _request_parameter(here, annotation, default)):
             parameters.append(_checked_default(choice, here))
         else:
             inputs.append(Input(parameter.name, tensor_type(annotation, here), default))
+    if not inputs:
+        raise place.error(
+            "has no inputs, so no request could ask it",
+            "give it one: a parameter with a type of tensor and no default"
+            + (", for those with a default are parameters of requests" if parameters else ""),
+        )
     if "return" not in hints:
         raise place.at_return().error(
             "has no annotation", 'write what it is, for example -> Annotated[NDArray[np.float32], "batch", 3]'
         )
     result = result_type(hints["return"], place.at_return())
+    _check_kind(function, result, hints["return"], place.at_return())
     return Signature(
         tuple(inputs),
         tuple(parameters),
@@ -108,6 +116,22 @@ def read_signature(
         _is_batched(inputs, result, place),
         inspect.iscoroutinefunction(function) or result.is_async,
     )
+
+
+def _check_kind(function: Callable[..., Any], result: ResultType, annotation: Any, place: Place) -> None:
+    """Refuse a generator or coroutine function whose annotation speaks of something else."""
+    step = spell(next(iter(typing.get_args(annotation)), annotation) if result.streaming else annotation)
+    is_coroutine = inspect.iscoroutinefunction(function)
+    if inspect.isasyncgenfunction(function) or (is_coroutine and result.streaming):
+        if not (result.streaming and result.is_async):
+            raise place.error(
+                f"got {spell(annotation)}, but the function is async and gives a stream",
+                f"write -> AsyncIterator[{step}]",
+            )
+    elif inspect.isgeneratorfunction(function) and (not result.streaming or result.is_async):
+        raise place.error(
+            f"got {spell(annotation)}, but the function is a generator", f"write -> Iterator[{step}]"
+        )
 
 
 def _hints(function: Callable[..., Any], place: Place, scope: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,7 +173,8 @@ def _arguments(function: Callable[..., Any], place: Place) -> list[inspect.Param
     return arguments
 
 
-def _request_parameter(name: str, annotation: Any, default: Any) -> Parameter | None:
+def _request_parameter(place: Place, annotation: Any, default: Any) -> Parameter | None:
+    name = place.parameter or ""
     if annotation in _PARAMETERS:
         return Parameter(name, annotation, default)
     if typing.get_origin(annotation) is typing.Literal:
@@ -157,10 +182,21 @@ def _request_parameter(name: str, annotation: Any, default: Any) -> Parameter | 
         kinds = {type(choice) for choice in choices}
         if len(kinds) == 1 and kinds <= set(_PARAMETERS):
             return Parameter(name, kinds.pop(), default, choices)
+        if len(kinds) > 1:
+            raise place.error(
+                f"got {spell(annotation)} with values of different types: "
+                f"{', '.join(sorted(kind.__name__ for kind in kinds))}",
+                "the values of a parameter are all int, all float, all bool or all str",
+            )
     return None
 
 
 def _checked_default(parameter: Parameter, place: Place) -> Parameter:
+    if is_reserved(parameter.name):
+        raise place.error(
+            f'"{parameter.name}" as a parameter of requests means something to the server itself',
+            "give it another name",
+        )
     default = parameter.default
     fits = isinstance(default, parameter.type) and not (
         isinstance(default, bool) and parameter.type is not bool

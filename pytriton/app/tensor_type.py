@@ -124,7 +124,7 @@ def tensor_type(annotation: Any, place: Place) -> TensorType:
     origin = typing.get_origin(base)
     if np.ndarray in (base, origin):
         return TensorType(Form.ARRAY, _array_element(base, place), _dims_of_array(dims, base, place))
-    if origin is list:
+    if origin is list and typing.get_args(base):
         (element,) = typing.get_args(base)
         if len(dims) > 1 or not _is_scalar(element, place):
             raise place.error(f"got {spell(annotation)}", "a list has one dimension, and scalars in it")
@@ -149,7 +149,7 @@ def spell(annotation: Any) -> str:
         return f"NDArray[np.{element.__name__}]" if isinstance(element, type) else str(annotation)
     if isinstance(base, type) and typing.get_origin(base) is None:
         return base.__qualname__
-    return str(annotation).replace("typing.", "")
+    return str(annotation).replace("typing.", "").replace("collections.abc.", "")
 
 
 def _checked_dims(given: Sequence[Any], annotation: Any, place: Place) -> tuple[Dimension, ...]:

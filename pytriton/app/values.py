@@ -90,7 +90,9 @@ class Encoder:
     def _array(self, value: Any) -> Array:
         try:
             return np.array(value, self._dtype)
-        except (TypeError, ValueError, OverflowError) as error:
+        except OverflowError:
+            raise self._error(f"got an integer beyond the range of {self._dtype}") from None
+        except (TypeError, ValueError) as error:
             raise self._error(f"no {self._dtype} can be made of {value!r}: {error}") from None
 
     def _check_element(self, value: Any, what: str) -> None:
@@ -99,6 +101,8 @@ class Encoder:
                 raise self._error(f"{what} an object of type {_name(value)}; expected str or bytes")
             return
         given = np.result_type(value) if isinstance(value, (bool, int, float, np.generic)) else None
+        if given is not None and given.kind == "O":
+            raise self._error(f"{what} an integer beyond 64 bits; expected {self._element.__name__}")
         if given is None or not _fits(given, self._dtype):
             raise self._error(f"{what} {value!r}; expected {self._element.__name__}")
 

@@ -17,18 +17,10 @@ from pytriton.client.exceptions import (
 )
 from pytriton.client.options import InferOptions
 from pytriton.model_config.triton_model_config import TritonModelConfig
+from pytriton.reserved import is_reserved
 
 __all__ = ["Call", "Input", "Signature", "check_headers", "check_parameters"]
 
-_RESERVED: Final = (
-    "sequence_id",
-    "sequence_start",
-    "sequence_end",
-    "priority",
-    "timeout",
-    "binary_data_output",
-)
-_RESERVED_PREFIX: Final = "triton_"
 _NO_OPTIONS: Final = InferOptions()
 
 
@@ -218,7 +210,7 @@ def check_parameters(parameters: Any) -> Mapping[str, ParameterValue]:
     """Parameters are a dict of text to text, numbers or booleans, under names that the server leaves free."""
     _check_dict("parameters", parameters)
     for name in parameters or ():
-        if name in _RESERVED or name.startswith(_RESERVED_PREFIX):
+        if is_reserved(name):
             raise PyTritonClientInputError(
                 f"parameters: {name!r} means something to the server itself; "
                 "use options=InferOptions(priority=..., queue_timeout_us=..., sequence_id=...)."

@@ -7,13 +7,26 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytriton.binding import Binding, bind_model
+from pytriton.exceptions import PyTritonDefinitionError
 
 if TYPE_CHECKING:
     from pytriton._serving import TritonBase
     from pytriton.app import Router
     from pytriton.worker.loop import WorkerSpec
 
-__all__ = ["specs_of"]
+__all__ = ["check_served", "specs_of"]
+
+
+def check_served(app: Any) -> None:
+    """Refuse what has no models."""
+    from pytriton.app import Router
+
+    if isinstance(app, Router):
+        return
+    from pytriton._serving import TritonBase  # not for an App: it need not be loaded
+
+    if not isinstance(app, TritonBase):
+        raise PyTritonDefinitionError(f"TestClient takes an App, a Router or a Triton, got {app!r}.")
 
 
 def specs_of(app: Router | TritonBase) -> Iterator[tuple[WorkerSpec, Sequence[Callable[..., Any]]]]:

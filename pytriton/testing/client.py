@@ -11,7 +11,7 @@ from pytriton.client.exceptions import PyTritonClientModelUnavailableError
 from pytriton.exceptions import PyTritonInvalidOperationError
 from pytriton.testing._clients import LocalClient, LocalStreamClient
 from pytriton.testing._model import LocalModel
-from pytriton.testing._specs import specs_of
+from pytriton.testing._specs import check_served, specs_of
 from pytriton.testing._transport import LocalTransport
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class TestClient:
             app: An App, a Router, or a Triton to which models are bound.
             timeout_s: How long an answer may take.
         """
+        check_served(app)
         self._app = app
         self._timeout_s = timeout_s
         self._lock = threading.Lock()

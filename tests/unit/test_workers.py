@@ -31,8 +31,8 @@ from pytriton.workers import Device, WorkerProcesses, WorkerState
         ({"devices": 0}, r"devices must be a list, got 0; write \[0\]"),
         ({"devices": "GPU-1"}, "devices must be a list"),
         ({"devices": [-1]}, "a device is 0 or more"),
-        ({"devices": [1.5]}, "a number, a UUID or a list of them"),
-        ({"devices": [[]]}, "a number, a UUID or a list of them"),
+        ({"devices": [1.5]}, "a device is a number, .* or a list of these"),
+        ({"devices": [[]]}, "a device is a number, .* or a list of these"),
         ({"args": "weights"}, r"write \('weights',\)"),
         ({"env": {"A": 1}}, r"env\['A'\] must be text"),
         ({"health_check": 3}, "health_check must be the name of a method or a function"),
@@ -50,7 +50,7 @@ def test_settings_are_checked(options: dict[str, Any], expected: str) -> None:
         (WorkerProcesses(2), [None, None]),
         (WorkerProcesses(devices=[0, 1]), [0, 1]),
         (WorkerProcesses(devices=[0, 1], per_device=2), [0, 1, 0, 1]),
-        (WorkerProcesses(3, devices=["a", "b"]), ["a", "b", "a"]),
+        (WorkerProcesses(3, devices=["GPU-a", "cpu"]), ["GPU-a", "cpu", "GPU-a"]),
     ],
 )
 def test_processes_and_their_devices(workers: WorkerProcesses, expected: list[Device | None]) -> None:
@@ -63,10 +63,24 @@ def test_devices_are_those_that_this_process_sees(monkeypatch: pytest.MonkeyPatc
     seen = [workers.environment(index) for index in range(3)]
     assert seen == [{"CUDA_VISIBLE_DEVICES": one, "A": "b"} for one in ("1", "GPU-7", "0,2")]
     assert WorkerProcesses().environment(0) == {}
+    workers = WorkerProcesses(devices=["cuda:1", "0", "MIG-1,MIG-2", "cpu", ["cuda:0", 1]])
+    assert [workers.environment(index)["CUDA_VISIBLE_DEVICES"] for index in range(5)] == [
+        "1",
+        "0",
+        "MIG-1,MIG-2",
+        "cpu",
+        "0,1",
+    ]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4, GPU-5")
     assert WorkerProcesses(devices=[1]).environment(0) == {"CUDA_VISIBLE_DEVICES": "GPU-5"}
     with pytest.raises(PyTritonValidationError, match=r"no device 2: .* has 2 of them"):
         WorkerProcesses(devices=[2])
+
+
+@pytest.mark.parametrize("devices", [["gpu"], ["cuda"], ["cuda:x"], [""], ["0,gpu"], [["gpu"]], [1.5], []])
+def test_what_names_no_device_is_refused(devices: Any) -> None:
+    with pytest.raises(PyTritonValidationError, match="device"):
+        WorkerProcesses(devices=devices)
 
 
 def test_factories_are_told_their_device_if_they_want_to_know() -> None:

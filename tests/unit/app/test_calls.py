@@ -285,3 +285,23 @@ def test_results_larger_than_the_block() -> None:
         assert result.all()
         steps = list(client.stream("chunks").infer_sample(20))
         assert [int(step["output"].max()) for step in steps] == list(range(20))
+
+
+@pytest.mark.parametrize(
+    ("power", "words"), [(63, "an integer beyond the range of int64"), (70, "an integer beyond 64 bits")]
+)
+def test_integers_that_have_no_room(power: int, words: str) -> None:
+    app = App()
+
+    @app.model
+    def one(exponent: int) -> int:
+        return 1 << exponent
+
+    @app.model
+    def several(exponent: list[int]) -> list[int]:
+        return [1 << each for each in exponent]
+
+    with TestClient(app) as client:
+        for name in ("one", "several"):
+            with pytest.raises(PyTritonClientInferenceServerError, match=words):
+                client.model(name).infer_sample(power)

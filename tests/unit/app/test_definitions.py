@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import typing
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict, TypeVar
@@ -196,6 +197,11 @@ def test_routers_prefix_names_and_bring_what_comes_later() -> None:
         old.include(app)
 
 
+def test_only_routers_are_included() -> None:
+    with pytest.raises(PyTritonDefinitionError, match="takes a Router or an App, got 3"):
+        App().include(3)  # type: ignore[arg-type]
+
+
 def test_names_are_given_once() -> None:
     app = App()
 
@@ -231,6 +237,34 @@ def wrong_default(x: X, times: int = "2") -> X: ...  # type: ignore[assignment, 
 def no_choice(x: X, mode: Literal["a"] = "b") -> X: ...  # type: ignore[assignment, empty-body]
 def unknown(x: "Unknown") -> X: ...  # type: ignore[name-defined, empty-body]  # noqa: F821, UP037
 def positional(x: X, /) -> X: ...  # type: ignore[empty-body]
+def no_inputs() -> X: ...  # type: ignore[empty-body]
+def no_tensors(times: int = 1) -> X: ...  # type: ignore[empty-body]
+def bare_iterator(x: X) -> Iterator: ...  # type: ignore[type-arg, empty-body]
+def bare_typing_iterator(x: X) -> typing.AsyncIterator: ...  # type: ignore[type-arg, empty-body]
+def bare_list(x: typing.List) -> X: ...  # type: ignore[type-arg, empty-body]  # noqa: UP006
+def mixed_choices(x: X, mode: Literal["a", 1] = "a") -> X: ...  # type: ignore[empty-body]
+def reserved(x: X, priority: int = 1) -> X: ...  # type: ignore[empty-body]
+def reserved_prefix(x: X, triton_mode: str = "") -> X: ...  # type: ignore[empty-body]
+
+
+async def sync_stream(x: str) -> Iterator[str]:  # type: ignore[misc]
+    yield x
+
+
+async def coroutine_of_stream(x: str) -> Iterator[str]:
+    return iter(x)
+
+
+async def async_value(x: str) -> str:  # type: ignore[misc]
+    yield x
+
+
+def async_stream(x: str) -> AsyncIterator[str]:  # type: ignore[misc]
+    yield x
+
+
+def value(x: str) -> str:  # type: ignore[misc]
+    yield x
 
 
 @pytest.mark.parametrize(
@@ -254,6 +288,19 @@ def positional(x: X, /) -> X: ...  # type: ignore[empty-body]
         (no_choice, ['parameter "mode"', "the default 'b' is none of 'a'"]),
         (unknown, ['parameter "x"', "'Unknown' is not defined"]),
         (positional, ['parameter "x"', "by name"]),
+        (no_inputs, ["has no inputs"]),
+        (no_tensors, ["has no inputs", "with a default are parameters of requests"]),
+        (bare_iterator, ["what it returns", "Iterator without", "Iterator[str]"]),
+        (bare_typing_iterator, ["what it returns", "AsyncIterator[str]"]),
+        (bare_list, ['parameter "x"', "possible are arrays"]),
+        (mixed_choices, ['parameter "mode"', "different types: int, str"]),
+        (reserved, ['parameter "priority"', "the server itself", "another name"]),
+        (reserved_prefix, ['parameter "triton_mode"', "the server itself"]),
+        (sync_stream, ["what it returns", "got Iterator[str]", "-> AsyncIterator[str]"]),
+        (coroutine_of_stream, ["what it returns", "-> AsyncIterator[str]"]),
+        (async_value, ["what it returns", "got str", "-> AsyncIterator[str]"]),
+        (async_stream, ["what it returns", "is a generator", "-> Iterator[str]"]),
+        (value, ["what it returns", "is a generator", "-> Iterator[str]"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -353,6 +400,12 @@ def test_classes_that_cannot_be_made() -> None:
         ({"workers": 0}, "workers is 0"),
         ({"devices": [-1]}, "a device is 0 or more"),
         ({"devices": [0], "workers": WorkerProcesses()}, "both given"),
+        ({"max_batch_size": 0}, "max_batch_size is 0; give 1 or more"),
+        ({"max_batch_size": "8"}, "max_batch_size is '8'"),
+        ({"output": 3}, "output is 3; give the name"),
+        ({"output": ""}, "give the name of the output"),
+        ({"devices": ["gpu"]}, r"devices is \['gpu'\].*a device is a number, \"cuda:N\""),
+        ({"devices": []}, r"devices is \[\]; name at least one"),
         ({"devices": "cuda:0"}, r"give a list: devices=\['cuda:0'\]"),
         ({"name": "a b"}, "Model name can only contain"),
         ({"name": "x" * 300}, "at most 255"),

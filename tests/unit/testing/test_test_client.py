@@ -21,6 +21,7 @@ from pytriton.client.exceptions import (
 )
 from pytriton.decorators import batch
 from pytriton.exceptions import (
+    PyTritonDefinitionError,
     PyTritonInvalidOperationError,
     PyTritonModelLoadError,
     PyTritonUnrecoverableError,
@@ -278,3 +279,8 @@ def test_works_where_the_server_does_not() -> None:
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout == "fine\n"
+
+
+def test_what_has_no_models_is_refused() -> None:
+    with pytest.raises(PyTritonDefinitionError, match="takes an App, a Router or a Triton, got 3"):
+        TestClient(3)  # type: ignore[arg-type]
