@@ -209,7 +209,7 @@ def break_config(patch: pytest.MonkeyPatch) -> None:
 
 
 def break_binding(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("pytriton.server.repository.binding_text", lambda *_: "pytriton-binding 99\n")
+    patch.setattr("pytriton.server.repository.binding_text", lambda *_, **__: "pytriton-binding 99\n")
 
 
 def break_layout(patch: pytest.MonkeyPatch) -> None:
