@@ -11,13 +11,17 @@ if TYPE_CHECKING:
     from pytriton.client.decoupled_model_client import DecoupledModelClient
     from pytriton.client.futures_model_client import FuturesModelClient
     from pytriton.client.model_client import ModelClient
+    from pytriton.client.options import InferOptions, Retry, Tls
 
 __all__ = [
     "AsyncioDecoupledModelClient",
     "AsyncioModelClient",
     "DecoupledModelClient",
     "FuturesModelClient",
+    "InferOptions",
     "ModelClient",
+    "Retry",
+    "Tls",
 ]
 
 _MODULES = {
@@ -25,12 +29,15 @@ _MODULES = {
     "AsyncioModelClient": "asyncio_model_client",
     "DecoupledModelClient": "decoupled_model_client",
     "FuturesModelClient": "futures_model_client",
+    "InferOptions": "options",
     "ModelClient": "model_client",
+    "Retry": "options",
+    "Tls": "options",
 }
 
 
 def __getattr__(name: str) -> object:
-    """Import a client at first use, so that one kind does not load what the others need."""
+    """Import a name at first use, so that one kind does not load what the others need."""
     if name in _MODULES:
         from importlib import import_module
 

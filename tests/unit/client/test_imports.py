@@ -14,6 +14,7 @@ CLIENTS = [
     "FuturesModelClient",
     "ModelClient",
 ]
+OPTIONS = ["InferOptions", "Retry", "Tls"]
 PROBE = """
 import sys
 before = set(sys.modules)
@@ -26,7 +27,7 @@ HEAVY = ("grpc", "httptools", "google.protobuf", "tritonclient", "aiohttp", "mul
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("name", CLIENTS)
+@pytest.mark.parametrize("name", [*CLIENTS, *OPTIONS])
 def test_importing_a_client_loads_neither_the_server_side_nor_what_others_need(name: str) -> None:
     code = PROBE.format(names=name)
     loaded = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
@@ -37,10 +38,11 @@ def test_importing_a_client_loads_neither_the_server_side_nor_what_others_need(n
     assert len([module for module in loaded if module.startswith("pytriton")]) < 46
 
 
-def test_all_clients_are_there() -> None:
+def test_all_clients_and_their_options_are_there() -> None:
     import pytriton.client
 
-    assert sorted(pytriton.client.__all__) == CLIENTS
-    assert set(CLIENTS) <= set(dir(pytriton.client))
-    assert all(getattr(pytriton.client, name).__name__ == name for name in CLIENTS)
+    names = sorted([*CLIENTS, *OPTIONS])
+    assert sorted(pytriton.client.__all__) == names
+    assert set(names) <= set(dir(pytriton.client))
+    assert all(getattr(pytriton.client, name).__name__ == name for name in names)
     assert not hasattr(pytriton.client, "NoSuchClient")
