@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from pytriton.constants import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT
 
 __all__ = ["TritonUrl"]
 
+_LOGGER = logging.getLogger(__name__)
 _DEFAULT_PORTS: Final = {
     "http": DEFAULT_HTTP_PORT,
     "https": DEFAULT_HTTP_PORT,
@@ -50,7 +52,16 @@ class TritonUrl:
             raise PyTritonClientInvalidUrlError(f"Invalid url {url!r}: no host name; {_EXPECTED}.")
         if port == 0:
             raise PyTritonClientInvalidUrlError(f"Invalid url {url!r}: there is no port 0; {_EXPECTED}.")
-        return cls(scheme, hostname, _DEFAULT_PORTS[scheme] if port is None else port)
+        found = cls(scheme, hostname, _DEFAULT_PORTS[scheme] if port is None else port)
+        if "@" in parts.netloc:
+            _LOGGER.warning(
+                "The url of %s has a user name or password, which is not sent; "
+                "use access_token=... or headers=...",
+                found.with_scheme,
+            )
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
+            _LOGGER.warning("Of the url of %s all that follows the port is left out.", found.with_scheme)
+        return found
 
     @property
     def protocol(self) -> str:

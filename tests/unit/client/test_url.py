@@ -32,6 +32,17 @@ def test_urls(url: str, scheme: str, host: str, port: int) -> None:
     assert parsed.with_scheme == f"{scheme}://{parsed.without_scheme}"
 
 
+def test_what_is_left_out_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    TritonUrl.from_url("http://localhost:8000/")
+    assert not caplog.messages
+    TritonUrl.from_url("http://user:secret@h:9")
+    assert [message for message in caplog.messages if "http://h:9 has a user name" in message]
+    caplog.clear()
+    TritonUrl.from_url("grpc://h/prefix")
+    assert caplog.messages == ["Of the url of grpc://h:8001 all that follows the port is left out."]
+    assert "secret" not in caplog.text
+
+
 @pytest.mark.parametrize(
     "url",
     ["", "http://", ":8000", "ftp://h", "h:port", "h:99999", "h:0", "http://[::1", "a b", None, 8000, b"h"],
