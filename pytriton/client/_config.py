@@ -13,9 +13,9 @@ from pytriton.model_config.common import DeviceKind
 from pytriton.model_config.parser import ModelConfigParser
 from pytriton.model_config.triton_model_config import TensorSpec, TritonModelConfig
 
-__all__ = ["config_from_json", "config_from_metadata", "wire_shapes"]
+__all__ = ["UNLIMITED", "config_from_json", "config_from_metadata", "wire_shapes"]
 
-_UNLIMITED: Final = 2**31 - 1
+UNLIMITED: Final = 2**31 - 1
 _KINDS: Final = frozenset(kind.value for kind in DeviceKind)
 
 
@@ -57,7 +57,7 @@ def config_from_metadata(document: Any) -> TritonModelConfig:
         return TritonModelConfig(
             model_name=document["name"],
             model_version=_version(document.get("versions")),
-            max_batch_size=_UNLIMITED if batching else 0,
+            max_batch_size=UNLIMITED if batching else 0,
             batching=batching,
             inputs=[_spec_of_metadata(tensor, batching) for tensor in inputs],
             outputs=[_spec_of_metadata(tensor, batching) for tensor in outputs],

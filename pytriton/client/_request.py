@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from pytriton import dtypes
+from pytriton.client._config import UNLIMITED
 from pytriton.client._operations import ParameterValue
 from pytriton.client._tensors import Array, as_array
 from pytriton.client._tracing import with_span
@@ -192,6 +193,10 @@ class Signature:
             shown = ", ".join(f"{name}: {size}" for name, size in sizes.items())
             raise PyTritonClientInputError(f"{self.label}: the inputs' batch sizes differ ({shown}).")
         size = max(sizes.values())
+        if size == 0 and self.max_batch_size != UNLIMITED:  # Triton takes none for one, and misses it
+            raise PyTritonClientInputError(
+                f"{self.label}: a batch of 0 was given, it takes 1 to {self.max_batch_size}."
+            )
         if size > self.max_batch_size and not may_split:
             raise PyTritonClientInputError(
                 f"{self.label}: a batch of {size} was given, it takes at most {self.max_batch_size}; "
