@@ -29,7 +29,7 @@ from pytriton.exceptions import ErrorCode
 if TYPE_CHECKING:
     from pytriton.client._memory import Memory, Placed
 
-__all__ = ["Inference", "StreamRequest"]
+__all__ = ["Inference", "StreamRequest", "is_unknown_model"]
 
 _LOGGER = logging.getLogger(__name__)
 _TOO_SMALL: Final = "shared memory size specified"
@@ -277,6 +277,15 @@ def _tensor(item: Input) -> TensorData:
     )
 
 
+def is_unknown_model(error: PyTritonClientError) -> bool:
+    """Whether the server says that it has no such model."""
+    return (
+        isinstance(error, PyTritonClientInferenceServerError)
+        and error.code in (ErrorCode.NOT_FOUND, None)  # streams over gRPC tell no codes
+        and "Request for unknown model" in str(error)
+    )
+
+
 def _may_repeat(error: PyTritonClientError, idempotent: bool) -> bool:
     if isinstance(error, PyTritonClientConnectionError):
         return idempotent or not error.sent
@@ -284,8 +293,7 @@ def _may_repeat(error: PyTritonClientError, idempotent: bool) -> bool:
         return False
     # "Unavailable" is said before a request reaches its model: the queue is full, the model is not loaded.
     # A model that was known before is not yet loaded in a server that has just come back.
-    not_loaded = error.code is ErrorCode.NOT_FOUND and "unknown model" in str(error)
-    return error.code is ErrorCode.UNAVAILABLE or not_loaded
+    return error.code is ErrorCode.UNAVAILABLE or is_unknown_model(error)
 
 
 def _reserved(call: Call) -> dict[str, ops.ParameterValue]:

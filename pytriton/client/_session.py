@@ -11,7 +11,7 @@ from typing import Final
 from pytriton.client import _operations as ops
 from pytriton.client._config import config_from_json, config_from_metadata, wire_shapes
 from pytriton.client._flow import Exchange, Flow, Pause
-from pytriton.client._inference import Inference, StreamRequest
+from pytriton.client._inference import Inference, StreamRequest, is_unknown_model
 from pytriton.client._request import Call, Signature
 from pytriton.client._settings import Settings
 from pytriton.client._tensors import Array
@@ -20,6 +20,7 @@ from pytriton.client.exceptions import (
     PyTritonClientConnectionError,
     PyTritonClientError,
     PyTritonClientInferenceServerError,
+    PyTritonClientInputError,
     PyTritonClientModelUnavailableError,
     PyTritonClientProtocolError,
     PyTritonClientTimeoutError,
@@ -37,6 +38,7 @@ _LONGEST_PAUSE_S: Final = 1.0
 _SHOWN_MODELS: Final = 20
 _START_S: Final = 10.0
 _COMING: Final = ("LOADING", "READY")  # the latter while we asked
+_TOKEN_HEADER: Final = "triton-access-token"
 _UNKNOWN_MODEL: Final = (ErrorCode.NOT_FOUND, ErrorCode.INVALID_ARG)
 
 
@@ -56,12 +58,14 @@ class Session:
         self.settings = settings
         self.config = config
         self._signature = Signature(config) if config is not None and verified else None
+        self._asks = not verified
+        self._is_outdated = False
         self.inference = Inference(settings)
 
     @property
     def is_ready(self) -> bool:
         """Whether requests can be made: connect() is still to come otherwise."""
-        return self._signature is not None
+        return self._signature is not None and not self._is_outdated
 
     @property
     def signature(self) -> Signature:
@@ -71,15 +75,31 @@ class Session:
 
     def infer(self, call: Call) -> Flow[dict[str, Array]]:
         """Run the model."""
-        return self.inference.infer(self.signature, call)
+        try:
+            return (yield from self.inference.infer(self.signature, call))
+        except PyTritonClientError as error:
+            raise self.learn(error) from error.__cause__
 
     def stream(self, call: Call) -> Flow[StreamRequest]:
         """The request whose responses come one by one."""
-        return self.inference.stream(self.signature, call)
+        try:
+            return (yield from self.inference.stream(self.signature, call))
+        except PyTritonClientError as error:
+            raise self.learn(error) from error.__cause__
 
     def command(self, call: Call, *, decoupled: bool = False) -> Exchange:
         """The whole request, over the wire, for those who send it themselves."""
         return self.inference.command(self.signature, call, decoupled=decoupled)
+
+    def learn(self, error: PyTritonClientError) -> PyTritonClientError:
+        """What a request has failed with; the model is asked for anew if it may have become another one."""
+        gone = is_unknown_model(error)
+        if self._asks and (gone or isinstance(error, PyTritonClientInputError) or _is_changed(error)):
+            # Who is in the midst of a request goes on with what was known.
+            self._is_outdated, self.config = True, None
+        if gone:
+            return PyTritonClientModelUnavailableError(f"{error}. The server answers; it has no such model.")
+        return error
 
     def connect(self, timeout_s: float | None = None) -> Flow[TritonModelConfig]:
         """Ask for the model's configuration; wait for a server that is not there yet or just starts."""
@@ -161,6 +181,7 @@ class Session:
         self, config: TritonModelConfig, shapes: Mapping[str, tuple[int, ...]] | None = None
     ) -> TritonModelConfig:
         self.config, self._signature = config, Signature(config, shapes)
+        self._is_outdated = False
         return config
 
     def _without_config(
@@ -193,6 +214,11 @@ class Session:
         try:
             answer: list[ops.ModelEntry] = yield self._ask(ops.RepositoryIndex(), waiting.remaining_s)
             entries = [entry for entry in answer if entry.name != BOOTSTRAP_MODEL_NAME]
+        except PyTritonClientAccessDeniedError:
+            entries = []
+            known = "it does not tell which models it has: that is restricted, and needs access_token=..."
+            if any(name.endswith(_TOKEN_HEADER) for name in self.settings.headers):
+                known += ", another one than the client's"
         except PyTritonClientError:
             entries, known = [], "it does not tell which models it has"
         else:
@@ -204,7 +230,12 @@ class Session:
             return
         # One without models is just starting, one that hides its list may be; and no state is the first one.
         may_be_coming = not entries or any(not entry.state for entry in mine)
-        if may_be_coming and waiting.elapsed_s < _START_S:
+        if may_be_coming and not self._is_outdated and waiting.elapsed_s < _START_S:
+            if not waiting.told:
+                _LOGGER.info(
+                    "Waiting up to %.3g s for the model: %s. The server answers; %s.", _START_S, cause, known
+                )
+                waiting.told = True
             return
         reasons = "".join(f" ({entry.state}: {entry.reason})" for entry in mine if entry.reason)
         raise PyTritonClientModelUnavailableError(
@@ -238,6 +269,8 @@ class _Waiting:
     def __init__(self, total_s: float) -> None:
         self.total_s = total_s
         self.since_server_was_away = False
+        self.told = False
+        """Whether somebody has been told that we wait for a model that may be coming."""
         self._deadline = time.monotonic() + total_s
         self._pause_s = _FIRST_PAUSE_S
         self._reason: PyTritonClientTimeoutError | None = None
@@ -263,6 +296,17 @@ class _Waiting:
             raise error
         yield Pause(min(self._pause_s, remaining))
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+
+
+def _is_changed(error: PyTritonClientError) -> bool:
+    """Whether the server takes other inputs than those that the client knows."""
+    text = str(error)
+    return (
+        isinstance(error, PyTritonClientInferenceServerError)
+        and error.code in (ErrorCode.INVALID_ARG, None)
+        and "input" in text
+        and ("for model" in text or "but model" in text)
+    )
 
 
 def _listed(entries: Sequence[ops.ModelEntry]) -> str:

@@ -49,6 +49,7 @@ class Responses(Iterator[Outputs]):
         begin: Callable[[], StreamCall],
         request: StreamRequest,
         finish: Callable[[Outputs], Outputs],
+        failed: Callable[[PyTritonClientError], PyTritonClientError],
     ) -> None:
         """Send the request.
 
@@ -56,8 +57,10 @@ class Responses(Iterator[Outputs]):
             begin: Sends it.
             request: The request.
             finish: What is done with each response.
+            failed: Gives the exception to raise in place of one.
         """
         self._request = request
+        self._failed = failed
         self._finish = finish
         self._over = True
         try:
@@ -79,11 +82,11 @@ class Responses(Iterator[Outputs]):
             self._request.end(complete=True)
             self.close()
             raise
-        except PyTritonClientError:
+        except PyTritonClientError as error:
             if self._over:  # by another thread
                 raise StopIteration from None
             self.close()
-            raise
+            raise self._failed(error) from error.__cause__
         except BaseException:
             self.close()
             raise
@@ -119,13 +122,16 @@ class AsyncResponses(AsyncIterator[Outputs]):
         self,
         begin: Callable[[], Awaitable[tuple[StreamRequest, Callable[[], Awaitable[AsyncStreamCall]]]]],
         finish: Callable[[Outputs], Outputs],
+        failed: Callable[[PyTritonClientError], PyTritonClientError],
     ) -> None:
         """Send nothing yet.
 
         Args:
             begin: Gives the request, and what sends it, at the first iteration.
             finish: What is done with each response.
+            failed: Gives the exception to raise in place of one.
         """
+        self._failed = failed
         self._begin = begin
         self._finish = finish
         self._request: StreamRequest | None = None
@@ -145,6 +151,9 @@ class AsyncResponses(AsyncIterator[Outputs]):
             data = await self._call.read()
             if data is not None:
                 return self._finish(self._request.outputs(data))
+        except PyTritonClientError as error:
+            self._cancel()
+            raise self._failed(error) from error.__cause__
         except BaseException:
             self._cancel()
             raise

@@ -48,4 +48,4 @@ class AsyncioDecoupledModelClient(AsyncClient[AsyncResponses]):
             assert call is not None
             return self._session.signature.debatched(outputs, call)
 
-        return AsyncResponses(begin, finish)
+        return AsyncResponses(begin, finish, self._session.learn)

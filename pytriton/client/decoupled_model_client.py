@@ -34,4 +34,5 @@ class DecoupledModelClient(BlockingClient[Responses]):
             lambda: self._open().stream(request.command, call.options.timeout_s),
             request,
             lambda outputs: signature.debatched(outputs, call),
+            self._session.learn,
         )

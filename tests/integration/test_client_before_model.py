@@ -58,7 +58,23 @@ def test_does_not_wait_for_ever(
     begin = time.monotonic()
     with (
         ModelClient(url_of(server, protocol), "never") as client,
-        pytest.raises(PyTritonClientModelUnavailableError, match="does not tell which models it has"),
+        pytest.raises(
+            PyTritonClientModelUnavailableError,
+            match=r"does not tell which models it has: that is restricted, and needs access_token=",
+        ),
     ):
         client.infer_sample(np.ones(1, np.float32))
     assert time.monotonic() - begin < 20
+
+
+@PROTOCOLS
+def test_a_wrong_token_is_named(
+    serve: Callable[..., Server], protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytriton.client._session._START_S", 0.2)
+    server = serve(security_config=TritonSecurityConfig(access_token="right"))
+    with (
+        ModelClient(url_of(server, protocol), "never", access_token="wrong") as client,
+        pytest.raises(PyTritonClientModelUnavailableError, match="another one than the client's"),
+    ):
+        client.infer_sample(np.ones(1, np.float32))
