@@ -51,7 +51,7 @@ class Reloader:
         """Serve until Ctrl-C or SIGTERM; the exit code of the last child."""
         watch = _watch_function()
         child = _Child(self._arguments)
-        with _sigterm_as_interrupt():
+        with _sigterm_as_interrupt() as terminated:
             try:
                 if child.prepare(0.0):
                     child.serve(self._warm_up)
@@ -66,8 +66,8 @@ class Reloader:
                     paths = sorted({Path(path) for _, path in found})
                     if self._is_worth_it(paths):
                         child = self._replaced(child, paths)
-            except KeyboardInterrupt as interrupt:
-                return child.stop(signal.SIGTERM if interrupt.args else signal.SIGINT)
+            except KeyboardInterrupt:
+                return child.stop(signal.SIGTERM if terminated.is_set() else signal.SIGINT)
             finally:
                 child.stop(signal.SIGTERM)
                 with self._lock:
@@ -202,12 +202,16 @@ def _watch_function() -> Any:
 
 
 @contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
+def _sigterm_as_interrupt() -> Iterator[threading.Event]:
+    """Let SIGTERM interrupt the block; the event tells it from Ctrl-C: watchfiles raises its own."""
+    terminated = threading.Event()
+
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        terminated.set()
         raise KeyboardInterrupt("SIGTERM")
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        yield
+        yield terminated
     finally:
         signal.signal(signal.SIGTERM, before)

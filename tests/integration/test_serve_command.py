@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,18 @@ def test_reload_puts_the_new_code_in_the_place_of_the_old(service: Path) -> None
         command.expect('"endpoints"')
         assert scaled(address) == [5.0, 10.0]
         assert command.end() == 0
+
+
+def test_reload_ends_with_sigterm_where_sigint_is_ignored(service: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell's background jobs have it
+    try:
+        with serving_command(service, "service:app", "--reload") as (command, address, _):
+            assert scaled(address) == [2.0, 4.0]
+            started = time.monotonic()
+            assert command.end(signal.SIGTERM) == 0
+            assert time.monotonic() - started < 30.0
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_the_users_own_error_has_a_traceback_and_nothing_else_has(service: Path) -> None:
