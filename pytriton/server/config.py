@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import logging
 import math
@@ -169,7 +170,9 @@ class TritonConfig:
     def from_dict(cls, config: Mapping[str, Any]) -> TritonConfig:
         """Make a configuration of values by field name; unknown names are only warned about."""
         known = {option.name for option in options()}
-        _warn_unknown([name for name in config if name not in known], "")
+        for name in config:
+            if name not in known:
+                _warn_unknown(name)
         return cls(**{name: value for name, value in config.items() if name in known})
 
     @classmethod
@@ -186,7 +189,6 @@ class TritonConfig:
         known = {option.name: option for option in options()}
         values: dict[str, Any] = {}
         entries: dict[str, dict[int, str]] = {}
-        unknown: list[str] = []
         for name, value in given.items():
             indexed = _INDEXED.fullmatch(name)
             if name in known:
@@ -199,8 +201,7 @@ class TritonConfig:
             elif indexed and (option := known.get(indexed["name"])) is not None and option.repeated:
                 entries.setdefault(option.name, {})[int(indexed["index"])] = value
             else:
-                unknown.append(ENVIRONMENT_PREFIX + name.upper())
-        _warn_unknown(unknown, ENVIRONMENT_PREFIX)
+                _warn_unknown_variable(ENVIRONMENT_PREFIX + name.upper())
         for name, found in entries.items():
             values[name] = [entry for _, entry in sorted(found.items())]
         return cls(**values)
@@ -332,10 +333,22 @@ def _as_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _warn_unknown(names: list[str], prefix: str) -> None:
-    for name in names:
-        LOGGER.warning(
-            "Ignoring %s, which is no option of the server. Known are: %s",
-            name,
-            ", ".join(prefix + (option.name.upper() if prefix else option.name) for option in options()),
-        )
+def _warn_unknown(name: str) -> None:
+    close = difflib.get_close_matches(name.removeprefix(ENVIRONMENT_PREFIX).lower(), _names(), 1)
+    if not close:
+        hint = ", see `pytriton config show` for those there are."
+    elif name.startswith(ENVIRONMENT_PREFIX):
+        hint = f"; did you mean {ENVIRONMENT_PREFIX}{close[0].upper()}?"
+    else:
+        hint = f"; did you mean {close[0]}?"
+    LOGGER.warning("Ignoring %s, which is no option of the server%s", name, hint)
+
+
+@functools.cache
+def _warn_unknown_variable(name: str) -> None:
+    """Warn about a variable; once, however often the environment is read."""
+    _warn_unknown(name)
+
+
+def _names() -> list[str]:
+    return [option.name for option in options()]

@@ -131,6 +131,18 @@ def test_index_on_what_is_no_list_is_unknown(
     assert "PYTRITON_TRITON_CONFIG_HTTP_PORT_0" in caplog.text
 
 
+def test_an_unknown_variable_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    set_variable(monkeypatch, "HTP_PORT", "1")
+    for _ in range(2):
+        assert TritonConfig.from_env() == TritonConfig()
+    assert [record.getMessage() for record in caplog.records] == [
+        "Ignoring PYTRITON_TRITON_CONFIG_HTP_PORT, which is no option of the server; "
+        "did you mean PYTRITON_TRITON_CONFIG_HTTP_PORT?"
+    ]
+
+
 def test_unknown_names_are_warned_about(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert TritonConfig.from_dict({"log_verbosity": 4, "http_port": 1}) == TritonConfig(http_port=1)
