@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich import box
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from pytriton.asking import inputs as reading
@@ -23,6 +22,7 @@ from pytriton.bench.picture import check_can_draw, save_png
 from pytriton.bench.plan import Plan
 from pytriton.bench.report import html_report
 from pytriton.bench.run import Benchmark, Level, Step
+from pytriton.cli.columns import Column, print_table
 from pytriton.cli.exits import BAD_INPUT, FAILED, INTERRUPTED, Failure
 from pytriton.cli.output import console, errors, note, print_json
 from pytriton.cli.remote import HeaderOption, Remote, TimeoutOption, TokenOption, UrlOption, remote
@@ -33,6 +33,7 @@ from pytriton.monitor.server import Server
 __all__ = ["add_to", "bench"]
 
 _COLUMNS: Final = ("p50", "p90", "p99", "p99.9")
+_SPARE: Final = ("most", "p90", "batch", "p99.9", "rows/s", "queue ms", "compute ms", "mean ms")
 
 
 def bench(
@@ -234,10 +235,10 @@ def _tell(benchmark: Benchmark, facts: dict[str, str], steps: Sequence[Step], as
     if as_json:
         print_json({**facts, "notes": benchmark.notes, "levels": [step.as_dict() for step in steps]})
         return
-    out = console()
+    out = console(wide=True)
     for name, value in facts.items():
         out.print(Text.assemble((f"{name:<8}", "dim"), value), soft_wrap=True)
-    out.print(_table(steps))
+    _print(out, steps)
     for step in steps:
         for message, count in step.outcome.errors.items():
             out.print(Text(f"{step.level}: {count} times: {message}", "red"), soft_wrap=True)
@@ -247,28 +248,30 @@ def _tell(benchmark: Benchmark, facts: dict[str, str], steps: Sequence[Step], as
         note(text)
 
 
-def _table(steps: Sequence[Step]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1))
-    with_server = any(step.server is not None for step in steps)
-    with_rows = any(step.outcome.rows != step.outcome.rate for step in steps)
-    table.add_column("load", header_style="dim")
-    columns = ["answers/s", *(["rows/s"] * with_rows), "mean ms", *_COLUMNS, "most", "errors"]
-    for column in (*columns, *(("batch", "queue ms", "compute ms") if with_server else ())):
-        table.add_column(column, header_style="dim", justify="right")
-    for step in steps:
-        outcome, totals = step.outcome, step.server
-        cells = [number(outcome.rate), *([number(outcome.rows)] * with_rows), number(outcome.mean_ms)]
-        cells += [number(outcome.percentiles_ms.get(name)) for name in _COLUMNS]
-        cells += [number(outcome.most_ms)]
-        server = (
-            (number(totals.mean_batch), number(totals.queue_ms), number(totals.compute_ms))
-            if totals is not None
-            else ("", "", "")
-        )
-        table.add_row(
-            Text(str(step.level), "bold"),
-            *cells,
-            Text(str(outcome.failures), "red" if outcome.failures else ""),
-            *(server if with_server else ()),
-        )
-    return table
+def _print(out: Console, steps: Sequence[Step]) -> None:
+    titles = ["answers/s"]
+    if any(step.outcome.rows != step.outcome.rate for step in steps):
+        titles.append("rows/s")
+    titles += ["mean ms", *_COLUMNS, "most", "errors"]
+    if any(step.server is not None for step in steps):
+        titles += ["batch", "queue ms", "compute ms"]
+    columns = [Column("load", is_number=False), *map(Column, titles)]
+    print_table(out, columns, [_row(step) for step in steps], _SPARE)
+
+
+def _row(step: Step) -> dict[str, Text | str]:
+    outcome, totals = step.outcome, step.server
+    row: dict[str, Text | str] = {
+        "load": Text(str(step.level), "bold"),
+        "answers/s": number(outcome.rate),
+        "rows/s": number(outcome.rows),
+        "mean ms": number(outcome.mean_ms),
+        **{name: number(outcome.percentiles_ms.get(name)) for name in _COLUMNS},
+        "most": number(outcome.most_ms),
+        "errors": Text(str(outcome.failures), "red" if outcome.failures else ""),
+    }
+    if totals is not None:
+        row["batch"] = number(totals.mean_batch)
+        row["queue ms"] = number(totals.queue_ms)
+        row["compute ms"] = number(totals.compute_ms)
+    return row

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import typer
-from rich import box
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
+from pytriton.cli.columns import Column, print_table
 from pytriton.cli.output import console, note, print_json
 from pytriton.cli.remote import HeaderOption, TimeoutOption, TokenOption, UrlOption, remote
 from pytriton.monitor.models import ModelInfo, list_models
@@ -21,6 +21,11 @@ from pytriton.monitor.server import Server
 __all__ = ["add_to", "models"]
 
 _STATES: Final = {"READY": "green", "UNAVAILABLE": "red", "LOADING": "yellow", "UNLOADING": "yellow"}
+_NAME: Final = 24
+_SPARE: Final = (
+    *("backend", "batch", "queue ms", "max batch", "compute ms"),
+    *("ver", "errors", "requests", "outputs", "inputs"),
+)
 
 
 def models(
@@ -38,7 +43,10 @@ def models(
     if as_json:
         print_json({"url": where.url, "models": [_as_dict(model) for model in found], "notes": notes})
         return
-    console().print(_table(found) if found else Text(f"{where.url} has no models.", "yellow"))
+    if found:
+        _print(console(wide=True), found)
+    else:
+        console().print(Text(f"{where.url} has no models.", "yellow"), soft_wrap=True)
     for text in notes:
         note(text)
 
@@ -48,40 +56,38 @@ def add_to(app: typer.Typer) -> None:
     app.command("models")(models)
 
 
-def _table(found: Sequence[ModelInfo]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1))
-    with_statistics = any(model.totals is not None for model in found)
-    for column in ("model", "ver", "state", "backend", "inputs", "outputs"):
-        table.add_column(column, header_style="dim", overflow="fold")
-    columns = ["max batch", *(["requests", "errors", "batch", "queue ms", "compute ms"] * with_statistics)]
-    for column in columns:
-        table.add_column(column, header_style="dim", justify="right", no_wrap=True)
-    for model in found:
-        state = Text(model.state.lower(), _STATES.get(model.state, ""))
-        table.add_row(
-            Text(model.name, "bold"),
-            model.version,
-            Text.assemble(state, f" {model.reason}" if model.reason else ""),
-            model.platform,
-            "\n".join(map(str, model.inputs)),
-            "\n".join(map(str, model.outputs)),
-            "" if model.max_batch_size is None else str(model.max_batch_size or "none"),
-            *(_statistics(model) if with_statistics else ()),
-        )
-    return table
+def _print(out: Console, found: Sequence[ModelInfo]) -> None:
+    longest = max(len(model.name) for model in found)
+    columns = [Column("model", is_number=False, min_width=min(longest, _NAME))]
+    columns += [Column(title, is_number=False) for title in ("ver", "state", "backend", "inputs", "outputs")]
+    columns.append(Column("max batch"))
+    if any(model.totals is not None for model in found):
+        columns += map(Column, ("requests", "errors", "batch", "queue ms", "compute ms"))
+    print_table(out, columns, [_row(model) for model in found], _SPARE)
 
 
-def _statistics(model: ModelInfo) -> tuple[Text, ...]:
+def _row(model: ModelInfo) -> dict[str, Text | str]:
+    state = Text(model.state.lower(), _STATES.get(model.state, ""))
+    row: dict[str, Text | str] = {
+        "model": Text(model.name, "bold"),
+        "ver": model.version,
+        "state": Text.assemble(state, f" {model.reason}" if model.reason else ""),
+        "backend": model.platform,
+        "inputs": "\n".join(map(str, model.inputs)),
+        "outputs": "\n".join(map(str, model.outputs)),
+        "max batch": "" if model.max_batch_size is None else str(model.max_batch_size or "none"),
+    }
     totals = model.totals
     if totals is None:
-        return tuple(Text() for _ in range(5))
-    return (
-        Text(f"{totals.requests:,}"),
-        Text(f"{totals.failures:,}", "red" if totals.failures else ""),
-        Text(number(totals.mean_batch)),
-        Text(number(totals.queue_ms)),
-        Text(number(totals.compute_ms)),
-    )
+        return row
+    return {
+        **row,
+        "requests": f"{totals.requests:,}",
+        "errors": Text(f"{totals.failures:,}", "red" if totals.failures else ""),
+        "batch": number(totals.mean_batch),
+        "queue ms": number(totals.queue_ms),
+        "compute ms": number(totals.compute_ms),
+    }
 
 
 def _as_dict(model: ModelInfo) -> dict[str, Any]:

@@ -4,18 +4,28 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from rich.console import Console
 
-__all__ = ["console", "errors", "note", "print_json", "to_json"]
+__all__ = ["UNLIMITED", "console", "errors", "note", "print_json", "to_json"]
+
+UNLIMITED: Final = 10_000
 
 
-def console() -> Console:
-    """Where results go."""
-    return Console(highlight=False, emoji=False, markup=False)
+def console(*, wide: bool = False) -> Console:
+    """Where results go.
+
+    Args:
+        wide: Let lines have any length where neither a terminal nor COLUMNS limits it.
+    """
+    out = Console(highlight=False, emoji=False, markup=False)
+    if wide and not out.is_terminal and "COLUMNS" not in os.environ:
+        out.width = UNLIMITED
+    return out
 
 
 def errors() -> Console:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.live import Live
 
-from pytriton.cli.output import console, errors, print_json
+from pytriton.cli.output import UNLIMITED, console, errors, print_json
 from pytriton.cli.remote import HeaderOption, TimeoutOption, TokenOption, UrlOption, remote
 from pytriton.client.exceptions import PyTritonClientTimeoutError
 from pytriton.monitor.sample import Change, Sample, Sampler, changes
@@ -52,14 +52,15 @@ def top(
         sampler = Sampler(server, metrics_url or where.metrics_url, timeout)
         title = f"{about.get('name', '')} {about.get('version', '')} at {where.url}".strip()
         looks = _looks(sampler, interval, 1 if once else count)
-        out = console()
+        out = console(wide=True)
         with contextlib.suppress(KeyboardInterrupt):
             if as_json:
                 for sample, found in looks:
                     print_json(_document(sample, found), indent=None)
             elif once or not out.is_terminal:
                 for sample, found in looks:
-                    out.print(view(title, sample, found, interval, out.width))
+                    width = None if out.width == UNLIMITED else out.width
+                    out.print(view(title, sample, found, interval, width))
             else:
                 _watch(looks, title, interval)
 

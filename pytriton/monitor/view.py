@@ -21,6 +21,7 @@ _GB: Final = 1e9
 _FULL: Final = 0.9
 _NAME: Final = 24
 _CELL: Final = 5
+_BETWEEN: Final = 3
 
 
 class _Column(NamedTuple):
@@ -28,12 +29,12 @@ class _Column(NamedTuple):
     cell: Callable[[Change], Text | str]
     value: Callable[[Change], float | None] = lambda _: 0.0
     """What it shows; the column is left out if that is None for all models."""
-    is_needed: bool = True
-    """Whether it stays in a terminal that has no room for all."""
+    keep: int = 9
+    """Those with the least are left out first where there is no room for all."""
 
 
 def view(
-    title: str, sample: Sample, found: Sequence[Change], seconds: float, width: int = 120
+    title: str, sample: Sample, found: Sequence[Change], seconds: float, width: int | None = 120
 ) -> RenderableType:
     """The view.
 
@@ -42,9 +43,9 @@ def view(
         sample: The last look.
         found: What has happened since the one before.
         seconds: Between the two.
-        width: Characters of a line.
+        width: Characters of a line; None if it may have any length.
     """
-    head = Table.grid(expand=True)
+    head = Table.grid(expand=width is not None, padding=(0, 2))
     head.add_column(overflow="ellipsis", no_wrap=True)
     head.add_column(justify="right")
     head.add_row(Text(title, "bold"), Text(f"every {seconds:g} s, Ctrl-C ends it", "dim"))
@@ -85,21 +86,26 @@ def _add_gpus(text: Text, metrics: Metrics) -> Text:
     return text
 
 
-def _models(found: Sequence[Change], width: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1))
-    table.add_column("model", header_style="dim", no_wrap=True, overflow="ellipsis", min_width=6)
+def _models(found: Sequence[Change], width: int | None) -> Table:
+    several = len({change.name for change in found}) < len(found)
+    labels = [f"{change.name}:{change.version}" if several else change.name for change in found]
+    name_width = min(max(map(len, labels)), _NAME)
     columns = [column for column in _COLUMNS if any(column.value(change) is not None for change in found)]
-    longest = max(len(change.name) for change in found)
-    if min(longest, _NAME) + sum(max(len(column.title), _CELL) + 2 for column in columns) > width:
-        columns = [column for column in columns if column.is_needed]
+    if width is not None:
+        while columns and name_width + 2 + sum(_width(column, found) for column in columns) > width:
+            columns.remove(min(columns, key=lambda column: column.keep))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1))
+    table.add_column("model", header_style="dim", no_wrap=True, overflow="ellipsis", min_width=name_width)
     for column in columns:
         table.add_column(column.title, header_style="dim", justify="right", no_wrap=True)
-    several = len({change.name for change in found}) < len(found)
-    for change in found:
-        label = f"{change.name}:{change.version}" if several else change.name
+    for change, label in zip(found, labels, strict=True):
         style = "bold" if change.totals.requests else ""
         table.add_row(Text(label, style), *(column.cell(change) for column in columns))
     return table
+
+
+def _width(column: _Column, found: Sequence[Change]) -> int:
+    return max(len(column.title), _CELL, *(len(column.cell(change)) for change in found)) + _BETWEEN
 
 
 def _errors(change: Change) -> Text:
@@ -134,13 +140,13 @@ def _memory(change: Change) -> Text:
 _COLUMNS: Final = (
     _Column("req/s", lambda change: number(change.requests_per_s)),
     _Column("err/s", _errors),
-    _Column("batch", lambda change: number(change.totals.mean_batch)),
-    _Column("queue ms", lambda change: number(change.totals.queue_ms)),
+    _Column("batch", lambda change: number(change.totals.mean_batch), keep=3),
+    _Column("queue ms", lambda change: number(change.totals.queue_ms), keep=6),
     _Column("compute ms", lambda change: number(change.totals.compute_ms)),
-    _Column("in+out ms", lambda change: number(change.totals.copy_ms), is_needed=False),
-    _Column("waiting", _pending, lambda change: change.gauges.pending),
-    _Column("busy", _workers, lambda change: change.gauges.workers),
-    _Column("restarts", _restarts, lambda change: change.gauges.restarts or None),
-    _Column("shm MB", _memory, lambda change: change.gauges.memory_mb),
-    _Column("total", lambda change: f"{change.whole.requests:,}", is_needed=False),
+    _Column("in+out ms", lambda change: number(change.totals.copy_ms), keep=0),
+    _Column("waiting", _pending, lambda change: change.gauges.pending, keep=5),
+    _Column("busy", _workers, lambda change: change.gauges.workers, keep=7),
+    _Column("restarts", _restarts, lambda change: change.gauges.restarts or None, keep=4),
+    _Column("shm MB", _memory, lambda change: change.gauges.memory_mb, keep=2),
+    _Column("total", lambda change: f"{change.whole.requests:,}", keep=1),
 )

@@ -78,6 +78,10 @@ def test_models(server: Server, protocol: int) -> None:
     shown = pytriton("models", "double", "--url", url, COLUMNS="160").stdout
     assert "x: FP32[*]" in shown
     assert "spell" not in shown
+    narrow = pytriton("models", "--url", url, COLUMNS="80").stdout
+    assert max(map(len, narrow.splitlines())) <= 80
+    for text in ("model", "double", "spell", "ready", "x: FP32[*]"):
+        assert text in narrow
 
 
 @pytest.mark.parametrize("protocol", [0, 1])

@@ -92,6 +92,20 @@ def test_view() -> None:
     assert max(map(len, narrow.splitlines())) <= 80
     row = next(line for line in narrow.splitlines() if line.startswith(" a "))
     assert row.split() == ["a", "20.0", "1.00", "4.00", "1.00", "0.500", "4", "1/2", "2.50"]
+    name = "a_model_with_a_long_name"
+    console = Console(file=io.StringIO(), width=80)
+    found = changes(Sample(0.0, {}, None), Sample(2.0, {(name, "1"): Totals.of(ENTRY)}, parse(TEXT)))
+    console.print(view("t", Sample(2.0, {}, None), found, 2.0, 80))
+    assert isinstance(console.file, io.StringIO)
+    long = console.file.getvalue()
+    assert name in long
+    assert "…" not in long
+    assert "compute ms" in long
+    console = Console(file=io.StringIO(), width=1000)
+    console.print(view("t", Sample(2.0, {}, None), found, 2.0, None))
+    assert isinstance(console.file, io.StringIO)
+    assert "in+out ms" in console.file.getvalue()
+    assert max(map(len, console.file.getvalue().splitlines())) < 200
 
 
 def test_a_server_without_workers_has_no_such_columns() -> None:
