@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from pytriton.metrics.reporter import reporter
+
 __all__ = ["no_leaks"]
 
 _PATIENCE_S: Final = 5.0
@@ -64,7 +66,11 @@ def _children() -> Iterator[str]:
 
 def _descriptors() -> Iterator[tuple[str, str]]:
     sockets = _unix_sockets()
-    for number in os.listdir("/proc/self/fd"):
+    # Metrics are reported as long as there are workers, and only from a moment after they have come.
+    reported = {str(place.fileno()) for place in list(reporter._places.values()) if place.connected}
+    if reporter._places and (bell := reporter._bell) is not None:
+        reported.add(str(bell.fileno()))
+    for number in set(os.listdir("/proc/self/fd")) - reported:
         with contextlib.suppress(OSError):  # closed meanwhile, as that of the listing is
             target = os.readlink(f"/proc/self/fd/{number}")
             if target.startswith(f"/{_MEMORY}"):  # of a mapping that is looked at itself
