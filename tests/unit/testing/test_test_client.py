@@ -105,7 +105,7 @@ def test_leaving_an_async_stream_closes_the_generator() -> None:
         try:
             while True:
                 yield prompt
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
         finally:
             closed.set()
 
