@@ -8,6 +8,7 @@ import errno
 import functools
 import socket
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from pytriton.exceptions import PyTritonRuntimeError
@@ -88,6 +89,8 @@ class Channel:
         self._socket = connection
         self._buffer = bytearray(MESSAGE.size)
         self._waiting: deque[Execute | Cancelled] = deque()
+        self.on_waiting: Callable[[], object] | None = None
+        """Called when an event comes while an answer is waited for: the descriptor does not tell of it."""
 
     @property
     def bytes_copied(self) -> int:
@@ -174,13 +177,18 @@ class Channel:
         while True:
             kind, flags, answered, offset, length, _, _ = self._receive()
             if kind == layout.EXECUTE:
-                self._waiting.append(Execute(answered, offset, length))
+                self._keep(Execute(answered, offset, length))
             elif kind == layout.CANCELLED:
-                self._waiting.append(Cancelled(answered))
+                self._keep(Cancelled(answered))
             elif kind in kinds and answered == slot:
                 return kind, flags, offset, length
             else:
                 raise _unexpected(kind, what)
+
+    def _keep(self, event: Execute | Cancelled) -> None:
+        self._waiting.append(event)
+        if self.on_waiting is not None:
+            self.on_waiting()
 
     def _receive(self, flags: int = 0) -> _Message:
         try:

@@ -243,6 +243,7 @@ class StreamServer:
         if not self._listening:
             self._listening = True
             loop.add_reader(self._channel, loop.stop)
+            self._channel.on_waiting = loop.stop
         if self._turns:
             loop.call_soon(loop.stop)
         if self._heartbeat is None:
@@ -259,6 +260,7 @@ class StreamServer:
         if self._listening:
             self._listening = False
             self._caller.event_loop().remove_reader(self._channel)
+            self._channel.on_waiting = None
         if self._tasks:
             self._await_tasks(self._tasks.copy())
 

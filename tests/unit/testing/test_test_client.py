@@ -105,7 +105,7 @@ def test_leaving_an_async_stream_closes_the_generator() -> None:
         try:
             while True:
                 yield prompt
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0)
         finally:
             closed.set()
 
@@ -114,6 +114,23 @@ def test_leaving_an_async_stream_closes_the_generator() -> None:
         assert next(stream)["output"] == b"a"
         stream.close()
         assert closed.wait(20)
+
+
+def test_an_async_stream_without_a_pause_holds_up_no_other() -> None:
+    app = App()
+
+    @app.model
+    async def endless(prompt: str) -> AsyncIterator[str]:
+        import asyncio
+
+        while True:
+            yield prompt
+            await asyncio.sleep(0)
+
+    with TestClient(app) as client, client.stream("endless").infer_sample("a") as first:
+        assert next(first)["output"] == b"a"
+        with client.stream("endless").infer_sample("b") as second:
+            assert next(second)["output"] == b"b"
 
 
 def test_timeouts_cancel_the_request() -> None:
