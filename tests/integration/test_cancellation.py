@@ -205,11 +205,12 @@ def test_http_clients_that_hang_up_harm_nobody(serve: Any) -> None:
 
 
 def test_others_of_the_batch_are_answered(serve: Any) -> None:
-    gate, cancelled = Gate(), []
+    gate, cancelled, begun = Gate(), [], threading.Event()
 
     def function(requests: Any) -> Any:
         gate.pass_through()
         if len(requests) == 2:
+            begun.set()
             wait_until(lambda: any(request.is_cancelled() for request in requests), "cancellation")
         cancelled.append([request.is_cancelled() for request in requests])
         return [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
@@ -227,7 +228,7 @@ def test_others_of_the_batch_are_answered(serve: Any) -> None:
         wait_for_queue(server, "m", 1)
         server.grpc_client.async_infer("m", inputs_for("grpc", {"INPUT_1": rows(2)}), note)
         wait_for_queue(server, "m", 2)
-    wait_until(lambda: server.statistics("m")["execution_count"] == 1, "the first batch")
+    assert begun.wait(TIMEOUT_S)  # before that the server would take it out of its queue
     first.cancel()
     assert answered.acquire(timeout=TIMEOUT_S)
     assert answered.acquire(timeout=TIMEOUT_S)
