@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import fnmatch
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+from benchmarks.child_server import child_server
 from benchmarks.clients.contestants import Ports
 from benchmarks.clients.contests import Contest, contests
-from benchmarks.ports import free_ports
 
 __all__: list[str] = []
 
@@ -30,7 +29,8 @@ def _main() -> int:
     parser.add_argument("--only", default="*", help="pattern of the contests' names")
     options = parser.parse_args()
     print(f"{'':52} {'ours':>10} {'peer':>10}  ratio [lowest, highest]  wanted")
-    with _server() as ports:
+    with child_server("benchmarks.clients.server") as (http, grpc, _):
+        ports = Ports(http, grpc)
         kept = [each for each in contests(ports) if fnmatch.fnmatch(each.name, options.only)]
         met = [_report(contest, options.rounds) for contest in kept]
     seconds = min(_import_s() for _ in range(options.rounds))
@@ -67,21 +67,6 @@ def _time(ask: Callable[[], object], repeat: int) -> float:
 
 def _import_s() -> float:
     return float(subprocess.run([sys.executable, "-c", _IMPORT], capture_output=True, check=True).stdout)
-
-
-@contextlib.contextmanager
-def _server() -> Iterator[Ports]:
-    ports = free_ports(3)
-    command = [sys.executable, "-m", "benchmarks.clients.server", *map(str, ports)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            if process.stdout.readline() != "ready\n":
-                raise RuntimeError("the server did not start")
-            yield Ports(ports[0], ports[1])
-        finally:
-            process.stdin.close()
 
 
 if __name__ == "__main__":

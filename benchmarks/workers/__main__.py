@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import statistics
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from benchmarks.ports import free_ports
+from benchmarks.child_server import child_server
 from pytriton.client import ModelClient
 
 __all__: list[str] = []
@@ -32,7 +30,8 @@ def _main() -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="of one turn of the busy function")
     parser.add_argument("--requests", type=int, default=2000, help="of one turn of the echo")
     options = parser.parse_args()
-    with _server() as url:
+    with child_server("benchmarks.workers.server") as (http, *_):
+        url = f"http://127.0.0.1:{http}"
         rates = _rounds(options.rounds, _BUSY, lambda model: _rate(url, model, options.seconds))
         latencies = _rounds(options.rounds, _ECHOES, lambda model: _latency_s(url, model, options.requests))
     print(f"{'':44} {'median':>10}  ratio [lowest, highest]  wanted")
@@ -105,21 +104,6 @@ def _latency_s(url: str, model: str, requests: int) -> float:
             client.infer_batch(x)
             times.append(time.perf_counter() - begin)
     return statistics.median(times)
-
-
-@contextlib.contextmanager
-def _server() -> Iterator[str]:
-    ports = free_ports(3)
-    command = [sys.executable, "-m", "benchmarks.workers.server", *map(str, ports)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            if process.stdout.readline() != "ready\n":
-                raise RuntimeError("the server did not start")
-            yield f"http://127.0.0.1:{ports[0]}"
-        finally:
-            process.stdin.close()
 
 
 if __name__ == "__main__":

@@ -35,40 +35,8 @@ class Series:
         raise NotImplementedError
 
 
-class CounterSeries(Series):
-    """A number that only grows."""
-
-    def __init__(self, notice: Callable[[], None]) -> None:
-        super().__init__(notice)
-        self._value = 0.0
-
-    @property
-    def value(self) -> float:
-        """What this process has counted."""
-        return self._value
-
-    def inc(self, amount: float = 1) -> None:
-        """Add to it; the amount is not negative."""
-        if not 0 <= amount < math.inf:
-            raise ValueError(f"A counter only grows: expected a finite amount from 0 on, got {amount!r}.")
-        with self._lock:
-            self._value += amount
-        self._notice()
-
-    def snapshot(self) -> float:
-        """The value."""
-        return self._value
-
-    def records(self, number: int, before: float | None, now: float) -> Iterator[tuple[bytes, int]]:
-        """The difference."""
-        if change := now - (before or 0.0):
-            yield wire.add(number, change), 0
-
-
-class GaugeSeries(Series):
-    """A number that goes up and down."""
-
-    is_state = True
+class _NumberSeries(Series):
+    """A number."""
 
     def __init__(self, notice: Callable[[], None]) -> None:
         super().__init__(notice)
@@ -79,6 +47,36 @@ class GaugeSeries(Series):
         """What this process says."""
         return self._value
 
+    def snapshot(self) -> float:
+        """The value."""
+        return self._value
+
+    def _add(self, amount: float) -> None:
+        with self._lock:
+            self._value += amount
+        self._notice()
+
+
+class CounterSeries(_NumberSeries):
+    """A number that only grows."""
+
+    def inc(self, amount: float = 1) -> None:
+        """Add to it; the amount is not negative."""
+        if not 0 <= amount < math.inf:
+            raise ValueError(f"A counter only grows: expected a finite amount from 0 on, got {amount!r}.")
+        self._add(amount)
+
+    def records(self, number: int, before: float | None, now: float) -> Iterator[tuple[bytes, int]]:
+        """The difference."""
+        if change := now - (before or 0.0):
+            yield wire.add(number, change), 0
+
+
+class GaugeSeries(_NumberSeries):
+    """A number that goes up and down."""
+
+    is_state = True
+
     def set(self, value: float) -> None:
         """Say what it is."""
         number = float(value)
@@ -88,9 +86,7 @@ class GaugeSeries(Series):
 
     def inc(self, amount: float = 1) -> None:
         """Add to it."""
-        with self._lock:
-            self._value += amount
-        self._notice()
+        self._add(amount)
 
     def dec(self, amount: float = 1) -> None:
         """Take from it."""
@@ -104,10 +100,6 @@ class GaugeSeries(Series):
             yield
         finally:
             self.dec()
-
-    def snapshot(self) -> float:
-        """The value."""
-        return self._value
 
     def records(self, number: int, before: float | None, now: float) -> Iterator[tuple[bytes, int]]:
         """The value, if it is another one."""
