@@ -47,10 +47,7 @@ class GrpcLoad:
     def run(self, start_ns: int) -> Seen:
         """Send until the time is over, wait for what is under way, and tell what was seen."""
         seen, plan = self._seen, self._plan
-        while (left := start_ns - _now()) > 0:
-            time.sleep(left / NS_PER_S)
-        seen.starts_at = start_ns + int(plan.warmup_s * NS_PER_S)
-        seen.ends_at = seen.starts_at + int(plan.duration_s * NS_PER_S)
+        seen.begin(plan, start_ns)
         used, begun = time.process_time(), time.monotonic()
         if self._loop is None:
             self._run_alone()

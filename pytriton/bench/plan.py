@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,6 +65,13 @@ class Seen:
     """Share of the time that the process's thread was computing."""
     starts_at: int = 0
     ends_at: int = 0
+
+    def begin(self, plan: Plan, start_ns: int) -> None:
+        """Wait for the start of a load, and note which time of it counts."""
+        while (left := start_ns - time.monotonic_ns()) > 0:
+            time.sleep(left / NS_PER_S)
+        self.starts_at = start_ns + int(plan.warmup_s * NS_PER_S)
+        self.ends_at = self.starts_at + int(plan.duration_s * NS_PER_S)
 
     def fail(self, message: str) -> None:
         """Count a failed request."""

@@ -50,10 +50,7 @@ class SocketLoad:
     def run(self, start_ns: int) -> Seen:
         """Send until the time is over, wait for what is under way, and tell what was seen."""
         seen, plan = self._seen, self._plan
-        while (left := start_ns - _now()) > 0:
-            time.sleep(left / NS_PER_S)
-        seen.starts_at = start_ns + int(plan.warmup_s * NS_PER_S)
-        seen.ends_at = seen.starts_at + int(plan.duration_s * NS_PER_S)
+        seen.begin(plan, start_ns)
         used, begun = time.thread_time(), time.monotonic()
         if plan.rate:
             self._run_open(start_ns)

@@ -7,11 +7,10 @@ import contextlib
 import importlib.util
 import json
 import signal
-import socket
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from pytriton.check.script import ScriptThread
 from pytriton.constants import TRITON_LOCAL_IP
 from pytriton.decorators import batch
 from pytriton.model_config import ModelConfig, Tensor
+from pytriton.server.ports import free_ports
 from pytriton.triton import Triton, TritonConfig
 
 __all__ = ["check_in_process", "check_script", "serve"]
@@ -41,7 +41,7 @@ def _add_sub(INPUT_1: Any, INPUT_2: Any) -> dict[str, Any]:
 
 def check_in_process(workspace: Path | None = None) -> Iterator[Finding]:
     """Serve the model in this process and ask it."""
-    ports = _free_ports()
+    ports = free_ports(_PORT_COUNT)
     begin = time.monotonic()
     try:
         triton = _triton(ports, workspace)
@@ -59,7 +59,7 @@ def check_in_process(workspace: Path | None = None) -> Iterator[Finding]:
 
 def check_script(workspace: Path | None = None) -> Iterator[Finding]:
     """Serve the model in a process of its own, ask it, and end it by SIGINT as Ctrl-C does."""
-    ports = _free_ports()
+    ports = free_ports(_PORT_COUNT)
     command = [sys.executable, "-m", "pytriton.check.example", *map(str, ports)]
     command += [] if workspace is None else [str(workspace)]
     with ScriptThread(command, name="server") as server:
@@ -72,7 +72,7 @@ def check_script(workspace: Path | None = None) -> Iterator[Finding]:
     yield Finding("script", status, f"ended with exit code {ended}", {"output": server.output.splitlines()})
 
 
-def serve(ports: tuple[int, int, int], workspace: Path | None = None) -> None:
+def serve(ports: Sequence[int], workspace: Path | None = None) -> None:
     """Serve the model until Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, if the check runs in the background
     _triton(ports, workspace).serve()
@@ -86,7 +86,7 @@ class _Stopping:
         self._triton.stop()
 
 
-def _triton(ports: tuple[int, int, int], workspace: Path | None) -> Triton:
+def _triton(ports: Sequence[int], workspace: Path | None) -> Triton:
     names = ("http", "grpc", "metrics")
     options: dict[str, Any] = {f"{name}_port": port for name, port in zip(names, ports, strict=True)}
     options |= {f"{name}_address": TRITON_LOCAL_IP for name in names}
@@ -100,13 +100,6 @@ def _triton(ports: tuple[int, int, int], workspace: Path | None) -> Triton:
         strict=True,
     )
     return triton
-
-
-def _free_ports() -> tuple[int, int, int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.create_server((TRITON_LOCAL_IP, 0))) for _ in range(_PORT_COUNT)]
-        http, grpc, metrics = (probe.getsockname()[1] for probe in probes)
-    return http, grpc, metrics
 
 
 def _asked(name: str, ask: Callable[[], dict[str, Any]]) -> Finding:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -19,6 +20,7 @@ from pytriton.server.config import TritonConfig
 __all__ = [
     "Endpoint",
     "endpoints",
+    "free_ports",
     "is_listening",
     "is_running",
     "local_url",
@@ -215,3 +217,10 @@ def _thread_states(pid: int) -> Iterator[str]:
             continue
         # The name in parentheses may hold anything, even parentheses.
         yield status.rpartition(")")[2].split(maxsplit=1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that the kernel has just given and taken back."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.create_server((TRITON_LOCAL_IP, 0))) for _ in range(count)]
+        return [probe.getsockname()[1] for probe in probes]

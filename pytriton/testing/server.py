@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -82,10 +81,11 @@ def serving(app: Router, *, config: TritonConfig | None = None, **options: Any) 
         options: What else `Triton` takes.
     """
     from pytriton.server.config import TritonConfig
+    from pytriton.server.ports import free_ports
     from pytriton.triton import Triton
 
     for attempt in range(1, _ATTEMPTS + 1):
-        http_port, grpc_port, metrics_port = _free_ports(3)
+        http_port, grpc_port, metrics_port = free_ports(3)
         ports = TritonConfig(
             http_address=_LOCAL,
             http_port=http_port,
@@ -112,9 +112,3 @@ def serving(app: Router, *, config: TritonConfig | None = None, **options: Any) 
         finally:
             triton.stop()
         return
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.create_server((_LOCAL, 0))) for _ in range(count)]
-        return [probe.getsockname()[1] for probe in probes]

@@ -8,7 +8,6 @@ import functools
 import http.client
 import json
 import re
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -19,6 +18,7 @@ import tritonclient.http
 
 from pytriton.exceptions import PyTritonServerError
 from pytriton.model_config import ModelConfig, Tensor
+from pytriton.server.ports import free_ports
 from pytriton.triton import Triton, TritonBase, TritonConfig, TritonSecurityConfig
 from pytriton.workers import WorkerProcesses
 
@@ -88,13 +88,6 @@ class Reply(NamedTuple):
         """Text of the error that the server reports."""
         text: str = self.json["error"]
         return text
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that the kernel has just given and taken back."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.create_server((LOCAL, 0))) for _ in range(count)]
-        return [probe.getsockname()[1] for probe in probes]
 
 
 def local_config(**options: Any) -> tuple[TritonConfig, Address]:
