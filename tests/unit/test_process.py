@@ -52,13 +52,13 @@ class Servers:
 @pytest.fixture
 def servers() -> Iterator[Servers]:
     gc.collect()  # what tests before this one left as garbage may hold descriptors
-    threads, descriptors = threading.active_count(), set(os.listdir("/proc/self/fd"))
+    threads, descriptors = set(threading.enumerate()), set(os.listdir("/proc/self/fd"))
     made = Servers()
     yield made
     for process in made.made:
         process.kill()
         assert not process.is_alive()
-    assert threading.active_count() == threads
+    assert not set(threading.enumerate()) - threads  # those of tests before this one may end
     assert not set(os.listdir("/proc/self/fd")) - descriptors
 
 
