@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
@@ -17,6 +16,7 @@ import pytest
 from pytriton.exceptions import PyTritonServerError
 from pytriton.server.ports import Endpoint
 from pytriton.server.process import ServerProcess, StopResult
+from tests.helpers.leaks import no_leaks
 
 PREAMBLE = """
 import os, signal, socket, struct, sys, time
@@ -51,15 +51,12 @@ class Servers:
 
 @pytest.fixture
 def servers() -> Iterator[Servers]:
-    gc.collect()  # what tests before this one left as garbage may hold descriptors
-    threads, descriptors = set(threading.enumerate()), set(os.listdir("/proc/self/fd"))
     made = Servers()
-    yield made
-    for process in made.made:
-        process.kill()
-        assert not process.is_alive()
-    assert not set(threading.enumerate()) - threads  # those of tests before this one may end
-    assert not set(os.listdir("/proc/self/fd")) - descriptors
+    with no_leaks():
+        yield made
+        for process in made.made:
+            process.kill()
+            assert not process.is_alive()
 
 
 @pytest.fixture
@@ -160,14 +157,13 @@ def test_channel_closed_by_a_living_server(servers: Servers, port: int) -> None:
 
 
 def test_what_cannot_be_run(tmp_path: Path, port: int) -> None:
-    descriptors = set(os.listdir("/proc/self/fd"))
     text = tmp_path / "text"
     text.write_text("not a program")
     text.chmod(0o755)
-    for path in (tmp_path / "missing", tmp_path, text):
-        with pytest.raises(PyTritonServerError, match="cannot be run"):
-            ServerProcess([str(path)], []).start()
-    assert not set(os.listdir("/proc/self/fd")) - descriptors
+    with no_leaks():
+        for path in (tmp_path / "missing", tmp_path, text):
+            with pytest.raises(PyTritonServerError, match="cannot be run"):
+                ServerProcess([str(path)], []).start()
 
 
 def test_unexpected_end(servers: Servers, port: int) -> None:
