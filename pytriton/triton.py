@@ -7,12 +7,7 @@ import logging
 import os
 from typing import Final
 
-from pytriton._lifecycle import Run
 from pytriton._native import BUNDLED_DIRECTORY
-from pytriton._remote_run import RemoteRun
-from pytriton._server_run import ServerRun
-from pytriton._serving import TritonBase
-from pytriton.binding import Binding
 from pytriton.configuration import layers
 from pytriton.constants import (
     MODEL_CONFIG_URL,
@@ -41,6 +36,11 @@ from pytriton.server.security import (
     TritonSecurityConfig,
 )
 from pytriton.server.workspace import Workspace
+from pytriton.serving.base import TritonBase
+from pytriton.serving.binding import Binding
+from pytriton.serving.remote_run import RemoteRun
+from pytriton.serving.run import Run
+from pytriton.serving.server_run import ServerRun
 from pytriton.telemetry.tracing import TRACE_HEADERS, get_telemetry_tracer, is_opentelemetry
 
 __all__ = [

@@ -15,8 +15,8 @@ from pytriton.model_config import ModelConfig, Tensor
 from pytriton.workers import Device, WorkerProcesses
 
 if TYPE_CHECKING:
-    from pytriton._serving import TritonBase
-    from pytriton.binding import InferFunction
+    from pytriton.serving.base import TritonBase
+    from pytriton.serving.binding import InferFunction
 
 __all__ = ["Bound", "Router"]
 

@@ -16,7 +16,6 @@ from typing import Annotated, Any, Final
 import typer
 
 from pytriton import logs
-from pytriton._lifecycle import interrupted_by_sigterm
 from pytriton.cli.exits import BAD_INPUT, Failure
 from pytriton.cli.output import console, note, print_json
 from pytriton.cli.table import CONFIG_VARIABLE, layers_of, with_server_options
@@ -28,6 +27,7 @@ from pytriton.launch.refresh import Refresher, on_hangup
 from pytriton.launch.reload import Reloader
 from pytriton.launch.target import load_triton
 from pytriton.launch.workers import use_processes
+from pytriton.serving.interruption import interrupted_by_sigterm
 from pytriton.triton import Triton, TritonBase
 
 __all__ = ["add_to", "serve"]

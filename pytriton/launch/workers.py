@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pytriton.binding import Binding
 from pytriton.exceptions import PyTritonValidationError
 from pytriton.launch.target import as_triton, import_target
+from pytriton.serving.binding import Binding
 from pytriton.triton import TritonBase
 from pytriton.workers import WorkerProcesses
 

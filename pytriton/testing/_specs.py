@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pytriton.binding import Binding, bind_model
 from pytriton.exceptions import PyTritonDefinitionError
+from pytriton.serving.binding import Binding, bind_model
 
 if TYPE_CHECKING:
-    from pytriton._serving import TritonBase
     from pytriton.app import Router
+    from pytriton.serving.base import TritonBase
     from pytriton.worker.loop import WorkerSpec
 
 __all__ = ["check_served", "specs_of"]
@@ -23,7 +23,7 @@ def check_served(app: Any) -> None:
 
     if isinstance(app, Router):
         return
-    from pytriton._serving import TritonBase  # not for an App: it need not be loaded
+    from pytriton.serving.base import TritonBase  # not for an App: it need not be loaded
 
     if not isinstance(app, TritonBase):
         raise PyTritonDefinitionError(f"TestClient takes an App, a Router or a Triton, got {app!r}.")

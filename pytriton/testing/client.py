@@ -17,8 +17,8 @@ from pytriton.testing._transport import LocalTransport
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from pytriton._serving import TritonBase
     from pytriton.app import Router
+    from pytriton.serving.base import TritonBase
 
 __all__ = ["TestClient"]
 

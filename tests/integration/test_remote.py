@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from pytriton import _remote_run
 from pytriton.exceptions import (
     PyTritonInvalidOperationError,
     PyTritonModelLoadError,
@@ -24,6 +23,7 @@ from pytriton.exceptions import (
     PyTritonValidationError,
 )
 from pytriton.server.locate import locate_backends, locate_server
+from pytriton.serving import remote_run
 from pytriton.triton import RemoteTriton, TritonSecurityConfig
 from tests.helpers.gate import Gate, wait_for_queue, wait_until
 from tests.helpers.server import LOCAL, Address, Server, free_ports
@@ -227,7 +227,7 @@ def broken_workers() -> Iterator[None]:
 
 def test_failed_bind_leaves_no_trace(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
     server = serve()
-    monkeypatch.setattr(_remote_run, "_ATTACH_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(remote_run, "_ATTACH_TIMEOUT_S", 0.2)
     with RemoteTriton(url_of(server)) as remote:
         for _ in range(2):
             with broken_workers():
@@ -262,7 +262,7 @@ def test_token(serve: Callable[..., Server], scheme: str) -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_no_server(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
-    monkeypatch.setattr(_remote_run, "DEFAULT_TRITON_STARTUP_TIMEOUT_S", 0)
+    monkeypatch.setattr(remote_run, "DEFAULT_TRITON_STARTUP_TIMEOUT_S", 0)
     (port,) = free_ports(1)
     remote = RemoteTriton(f"{scheme}://{LOCAL}:{port}")
     assert not remote.is_alive()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pytriton._lifecycle import Flag
+from pytriton.serving.flag import Flag
 
 
 class Interrupted(Exception):

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytriton import _functions, _server_run, _serving
 from pytriton.exceptions import (
     PyTritonInvalidOperationError,
     PyTritonModelLoadError,
@@ -32,6 +31,7 @@ from pytriton.server import command
 from pytriton.server.control import Op
 from pytriton.server.locate import ServerBinary
 from pytriton.server.ports import Endpoint
+from pytriton.serving import base, functions, server_run
 from pytriton.triton import RestartPolicy, Triton, TritonConfig, TritonLifecyclePolicy, TritonSecurityConfig
 
 INPUTS = [Tensor(dtype=np.float32, shape=(-1,))]
@@ -192,14 +192,14 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     monkeypatch.setenv("PYTRITON_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(FakeProcess, "world", made, raising=False)
     monkeypatch.setattr(FakeWorkers, "world", made, raising=False)
-    monkeypatch.setattr(_server_run, "ServerProcess", FakeProcess)
+    monkeypatch.setattr(server_run, "ServerProcess", FakeProcess)
     monkeypatch.setattr(
-        _server_run, "locate_server", lambda server: ServerBinary(Path(server or "/bundled/tritonserver"))
+        server_run, "locate_server", lambda server: ServerBinary(Path(server or "/bundled/tritonserver"))
     )
     monkeypatch.setattr(command, "locate_backends", lambda: Path("/backends"))
-    monkeypatch.setattr(_functions, "ThreadWorkers", FakeWorkers)
+    monkeypatch.setattr(functions, "ThreadWorkers", FakeWorkers)
     yield made
-    _serving.stop_running()
+    base.stop_running()
 
 
 def function(requests: list[Any]) -> list[Any]:
@@ -551,7 +551,7 @@ def test_traces_are_waited_for(world: World) -> None:
 
 def test_bundled_cache_directory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     bundled = ServerBinary(Path("/bundled"), Path("/caches"))
-    monkeypatch.setattr(_server_run, "locate_server", lambda _: bundled)
+    monkeypatch.setattr(server_run, "locate_server", lambda _: bundled)
     with Triton():
         assert world.process.option("--cache-directory") == ["/caches"]
     with Triton(config=TritonConfig(cache_directory="/other")):
@@ -793,7 +793,7 @@ def test_what_runs_is_stopped_at_exit(world: World) -> None:
     server = Triton()
     bind(server, "a")
     server.run()
-    _serving.stop_running()
+    base.stop_running()
     assert not server.is_alive()
     assert not world.process.alive
 

@@ -10,9 +10,9 @@ from concurrent import futures
 from concurrent.futures import Future
 from typing import Final
 
-from pytriton._lifecycle import until
-from pytriton.binding import Binding
 from pytriton.server.control import ControlChannel, Op
+from pytriton.serving.binding import Binding
+from pytriton.serving.run import until
 
 __all__ = ["Drain", "labels_of"]
 

@@ -3,44 +3,38 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent import futures
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
-from pytriton._drain import Drain
-from pytriton._lifecycle import LEAST_WAIT_S, Run, stop_workers, until
-from pytriton.binding import Binding
 from pytriton.constants import BOOTSTRAP_MODEL_NAME
 from pytriton.exceptions import PyTritonModelLoadError, PyTritonRuntimeError, PyTritonServerError
 from pytriton.limits import Limits
 from pytriton.restarts import RestartPolicy
 from pytriton.server.command import has_models_of_its_own, server_command
 from pytriton.server.config import TritonConfig
-from pytriton.server.control import ControlChannel, Op
+from pytriton.server.control import Op
 from pytriton.server.liveness import LivenessProbe
 from pytriton.server.locate import locate_server
 from pytriton.server.ports import endpoints
 from pytriton.server.process import ServerProcess
-from pytriton.server.repository import ATTACH_TIMEOUT_S, SavedModel
 from pytriton.server.security import TritonSecurityConfig
 from pytriton.server.supervisor import ServerSupervisor
 from pytriton.server.workspace import Workspace
+from pytriton.serving.binding import Binding
+from pytriton.serving.drain import Drain
+from pytriton.serving.loading import LOAD_TIMEOUT_S, UNDO_TIMEOUT_S, Loading
+from pytriton.serving.run import LEAST_WAIT_S, Run, stop_workers, until
 
 __all__ = ["ServerRun"]
 
 LOGGER = logging.getLogger("pytriton.triton")
 
 _WORKSPACE_VARIABLE: Final = "PYTRITON_WORKSPACE"
-_REFUSED_CONFIG: Final = "failed to poll"
-_LOAD_TIMEOUT_S: Final = ATTACH_TIMEOUT_S + 90.0
-_UNDO_TIMEOUT_S: Final = 5.0
 
 
 class ServerRun(Run):
@@ -117,7 +111,9 @@ class ServerRun(Run):
         trouble: Future[str] = Future()
         self._start_workers(bindings, trouble)
         with self._server.steady() as process:
-            self._load(process, bindings, trouble)
+            loading = Loading(process, self.repository, trouble)
+            loading.load(bindings, self.write_files, served={binding.name for binding in self.bindings})
+            self.bindings += bindings
         if trouble.done():
             self.ended.set()
 
@@ -127,13 +123,13 @@ class ServerRun(Run):
         self._start_workers([new], trouble)
         with self._server.steady() as process:
             saved = self.repository.save(new.name)
-            reply: Future[str] | None = None
+            loading = Loading(process, self.repository, trouble)
             try:
                 self.write_files(new)
-                reply = process.control.submit(Op.LOAD, new.name)
-                self._wait_loaded(process, new.name, reply, trouble)
+                loading.begin(new.name)
+                loading.wait(new.name)
             except BaseException:
-                if not self._has_loaded(process, new.name, reply):
+                if not loading.has_succeeded(new.name):
                     stop_workers([new])
                     self.repository.restore(saved)
                     raise
@@ -151,9 +147,9 @@ class ServerRun(Run):
             self.repository.remove(binding.model)
             try:
                 if others:
-                    process.control.load(binding.name, _LOAD_TIMEOUT_S)
+                    process.control.load(binding.name, LOAD_TIMEOUT_S)
                 else:
-                    process.control.begin_unload(binding.name, _LOAD_TIMEOUT_S)
+                    process.control.begin_unload(binding.name, LOAD_TIMEOUT_S)
             except BaseException:
                 if process.is_alive():
                     self.repository.restore(saved)
@@ -175,7 +171,7 @@ class ServerRun(Run):
         """Let the server pass on as many batches side by side as a model has workers."""
         with self._server.steady() as process:
             self.repository.update_config(binding.model)
-            process.control.load(binding.name, _LOAD_TIMEOUT_S)
+            process.control.load(binding.name, LOAD_TIMEOUT_S)
 
     def stop(self) -> None:
         """Answer what is in flight, then end the server and the workers."""
@@ -227,22 +223,6 @@ class ServerRun(Run):
             stop_workers(bindings)
             raise
 
-    def _load(self, process: ServerProcess, bindings: Sequence[Binding], trouble: Future[str]) -> None:
-        names = sorted({binding.name for binding in bindings})
-        saved = [self.repository.save(name) for name in names]
-        replies: dict[str, Future[str]] = {}
-        try:
-            for binding in bindings:
-                self.write_files(binding)
-            for name in names:
-                replies[name] = process.control.submit(Op.LOAD, name)
-            for name, reply in replies.items():
-                self._wait_loaded(process, name, reply, trouble)
-        except BaseException:
-            self._take_back(process, bindings, replies, saved)
-            raise
-        self.bindings += bindings
-
     def _write_all(self) -> None:
         """Write anew all that a server has to know which is started again, wherever it has gone."""
         self._workspace.mend()
@@ -253,38 +233,11 @@ class ServerRun(Run):
 
     def _forget_bootstrap(self, process: ServerProcess) -> None:
         try:
-            process.control.unload(BOOTSTRAP_MODEL_NAME, _UNDO_TIMEOUT_S)
+            process.control.unload(BOOTSTRAP_MODEL_NAME, UNDO_TIMEOUT_S)
         except BaseException:
             process.kill()
             raise
         self.repository.remove_bootstrap()
-
-    def _wait_loaded(
-        self, process: ServerProcess, name: str, reply: Future[str], trouble: Future[str]
-    ) -> None:
-        futures.wait((reply, trouble), _LOAD_TIMEOUT_S, return_when=futures.FIRST_COMPLETED)
-        if trouble.done() and not reply.done():
-            trouble.result()
-        if not reply.done():
-            raise PyTritonServerError(
-                f'The server was still loading model "{name}" after {_LOAD_TIMEOUT_S:g} s.'
-            )
-        try:
-            reply.result()
-        except PyTritonModelLoadError as error:
-            # Why it refuses a configuration the server says in its log alone.
-            why = process.complaint(f"'{name}'") if _REFUSED_CONFIG in error.message else ""
-            if not why:
-                raise
-            raise PyTritonModelLoadError(f"{error.message}: {why}", error.code) from None
-
-    def _has_loaded(self, process: ServerProcess, name: str, reply: Future[str] | None) -> bool:
-        """Whether a load has succeeded after all; it is given up if it still runs."""
-        if reply is None:
-            return False
-        if not reply.done():
-            futures.wait((reply, process.control.submit(Op.GIVE_UP, name)), _UNDO_TIMEOUT_S)
-        return reply.done() and reply.exception() is None
 
     def _drain(self, process: ServerProcess) -> None:
         bindings = [*self.bindings, *self.leaving]
@@ -296,52 +249,3 @@ class ServerRun(Run):
             process.control.submit(Op.BEGIN_UNLOAD, name)
         Drain(process.control, bindings).wait(self.drain_timeout_s)
         process.wait_quiet(until(deadline))
-
-    def _take_back(
-        self,
-        process: ServerProcess,
-        bindings: Sequence[Binding],
-        replies: Mapping[str, Future[str]],
-        saved: Collection[SavedModel],
-    ) -> None:
-        stop_workers(bindings)
-        served = {binding.name for binding in self.bindings}
-        for name, reply in replies.items():
-            versions = [binding.model.model_version for binding in bindings if binding.name == name]
-            with contextlib.suppress(PyTritonRuntimeError):
-                if name in served:
-                    self._take_back_versions(process, name, versions, reply)
-                else:
-                    self._take_back_model(process.control, name, versions, reply)
-        for model in saved:
-            self.repository.restore(model)
-        for name in served & replies.keys():
-            with contextlib.suppress(PyTritonRuntimeError):
-                self.repository.touch(name)
-                process.control.load(name, _UNDO_TIMEOUT_S)
-
-    def _take_back_versions(
-        self, process: ServerProcess, name: str, versions: Sequence[int], reply: Future[str]
-    ) -> None:
-        if not self._has_loaded(process, name, reply):
-            self.repository.add_refused(name, versions)
-            process.control.load(name, _UNDO_TIMEOUT_S)
-
-    def _take_back_model(
-        self, control: ControlChannel, name: str, versions: Sequence[int], reply: Future[str]
-    ) -> None:
-        if not reply.done():
-            # Makes it wait no longer for its workers.
-            futures.wait((reply, control.submit(Op.UNLOAD, name)), _UNDO_TIMEOUT_S)
-        if not reply.done():
-            reply.add_done_callback(functools.partial(_unload_late, control, name))
-            return
-        if reply.exception() is not None:
-            # As long as the last load of a model has failed, the whole server counts as not ready.
-            self.repository.add_placeholder(name, versions)
-            control.load(name, _UNDO_TIMEOUT_S)
-        control.unload(name, _UNDO_TIMEOUT_S)
-
-
-def _unload_late(control: ControlChannel, name: str, _reply: Future[str]) -> None:
-    control.submit(Op.UNLOAD, name)

@@ -14,10 +14,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TypeVar
 
-from pytriton._functions import InferFunction
-from pytriton._lifecycle import Run, interrupted_by_sigterm
 from pytriton.batching.triton_context import TritonContext, share_context
-from pytriton.binding import Binding, bind_model
 from pytriton.constants import (
     MODEL_CONFIG_URL,
     MODEL_INFER_URL,
@@ -32,6 +29,10 @@ from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.server.lifecycle import DefaultTritonLifecyclePolicy, TritonLifecyclePolicy
 from pytriton.server.ports import Endpoint
 from pytriton.server.workspace import Workspace
+from pytriton.serving.binding import Binding, bind_model
+from pytriton.serving.functions import InferFunction
+from pytriton.serving.interruption import interrupted_by_sigterm
+from pytriton.serving.run import Run
 from pytriton.workers import WorkerProcesses, WorkerStatus
 
 __all__ = ["TritonBase", "stop_running"]

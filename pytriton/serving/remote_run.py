@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Final
 
-from pytriton._lifecycle import LEAST_WAIT_S, Run, stop_workers
-from pytriton.binding import Binding
 from pytriton.constants import BACKEND_NAME, DEFAULT_TRITON_STARTUP_TIMEOUT_S
 from pytriton.exceptions import (
     PyTritonInvalidOperationError,
@@ -26,6 +24,8 @@ from pytriton.server.owner import OwnerMark, has_ended
 from pytriton.server.ports import Endpoint
 from pytriton.server.remote import RemoteServer
 from pytriton.server.workspace import Workspace
+from pytriton.serving.binding import Binding
+from pytriton.serving.run import LEAST_WAIT_S, Run, stop_workers
 
 __all__ = ["RemoteRun"]
 

@@ -1,69 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a server is to the object that serves functions with it, and what interrupts its main thread."""
+"""What a server is to the object that serves functions with it."""
 
 from __future__ import annotations
 
 import abc
 import contextlib
 import functools
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
-from types import FrameType
 from typing import Final
 
-from pytriton.binding import Binding
 from pytriton.exceptions import PyTritonModelLoadError, PyTritonRuntimeError
 from pytriton.limits import Limits
 from pytriton.server.ports import Endpoint
 from pytriton.server.repository import ATTACH_TIMEOUT_S, ModelRepository
 from pytriton.server.workspace import Workspace
+from pytriton.serving.binding import Binding
+from pytriton.serving.flag import Flag
 
-__all__ = [
-    "LEAST_WAIT_S",
-    "Flag",
-    "Run",
-    "interrupted_by_sigterm",
-    "stop_workers",
-    "until",
-]
+__all__ = ["LEAST_WAIT_S", "Run", "stop_workers", "until"]
 
 _STOP_WORKERS_TIMEOUT_S: Final = 2.0
-_LONGEST_SLEEP_S: Final = 1.0
-"""A signal that comes just before a wait, or to another thread, is dealt with only after it."""
 LEAST_WAIT_S: Final = 0.1
 """What takes no time at all is waited for even when there is none left."""
-
-
-class Flag:
-    """Like threading.Event, but set() may be called by a signal handler that interrupts wait()."""
-
-    def __init__(self) -> None:
-        self._gate = threading.Lock()
-        self._gate.acquire()
-        self._is_set = False
-
-    def set(self) -> None:
-        """Wake all that wait."""
-        self._is_set = True
-        self._open()
-
-    def wait(self, timeout_s: float) -> bool:
-        """Whether the flag is set, or has been within the time."""
-        deadline = time.monotonic() + timeout_s
-        while not self._is_set:
-            left_s = deadline - time.monotonic()
-            if self._gate.acquire(timeout=max(0.0, min(left_s, _LONGEST_SLEEP_S))):
-                self._open()  # for the next one that waits
-            elif left_s <= _LONGEST_SLEEP_S:
-                break
-        return self._is_set
-
-    def _open(self) -> None:
-        with contextlib.suppress(RuntimeError):  # it is open
-            self._gate.release()
 
 
 class Run(abc.ABC):
@@ -181,23 +141,3 @@ def stop_workers(bindings: Sequence[Binding], timeout_s: float = _STOP_WORKERS_T
 def until(deadline: float) -> float:
     """Seconds from now to then, a few more at the end."""
     return max(LEAST_WAIT_S, deadline - time.monotonic())
-
-
-@contextlib.contextmanager
-def interrupted_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM interrupt the main thread as Ctrl-C does, unless the program has a handler of its own."""
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
-    ):
-        yield
-        return
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt("SIGTERM")
-
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from pytriton._functions import InferFunction, ProcessFunction, ThreadFunctions, Workers
 from pytriton.exceptions import PyTritonInvalidOperationError, PyTritonValidationError
 from pytriton.model_config import DeviceKind, ModelConfig, Tensor, rules
 from pytriton.model_config.generator import ModelConfigGenerator
 from pytriton.model_config.triton_model_config import TritonModelConfig
+from pytriton.serving.functions import InferFunction, ProcessFunction, ThreadFunctions, Workers
 from pytriton.supervision.pool import ProcessWorkers
 from pytriton.worker.loop import WorkerSpec
 from pytriton.workers import WorkerProcesses, WorkerStatus, check_count
