@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.helpers.gate import wait_until
 from tests.helpers.server import Address, free_ports
 
 __all__ = ["EXAMPLES", "run_pair", "run_script", "running", "running_program", "serving"]
@@ -50,11 +51,22 @@ def running_program(command: Sequence[str], ports: Sequence[int]) -> Iterator[No
     program = subprocess.Popen(command, env=environment(ports))
     try:
         yield
+        # A model answers a moment before the program comes to serve().
+        wait_until(lambda: _heeds_signals(program), "a program in serve()")
         program.send_signal(signal.SIGINT)
         assert program.wait(_TIMEOUT_S) == 0
     finally:
         program.kill()
         program.wait()
+
+
+def _heeds_signals(program: subprocess.Popen[bytes]) -> bool:
+    """Whether a program is in `serve()`, which has a handler of SIGTERM, or has ended."""
+    if program.poll() is not None:
+        return True
+    status = Path(f"/proc/{program.pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) & 1 << signal.SIGTERM - 1)
 
 
 def run_script(example: str, script: str, *arguments: str, ports: Sequence[int] = ()) -> list[str]:
