@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import platform
+import statistics
 import sys
 from pathlib import Path
 
@@ -17,9 +19,16 @@ def report(outcome: Outcome, minutes: float, part_s: float) -> str:
     lines = [
         "# Mixed traffic",
         "",
-        f"{minutes:g} minutes in parts of {part_s:g} s on Python {platform.python_version()}, "
-        f"{outcome.kills} times `kill -9` of the server, every answer checked.",
+        f"`python -m tests.chaos --minutes {minutes:g} --part-seconds {part_s:g}` on "
+        f"Python {platform.python_version()}, {os.cpu_count()} cores: clients of many kinds ask at the same "
+        "time, and check every answer. An answer may be missing only around a `kill -9`, and only if what "
+        "was killed had to give it.",
+        "",
         f"Wrong, crossed or missing answers, and clients that hung: {len(outcome.wrong)}.",
+        "",
+        "| killed | times | median until ready again | longest |",
+        "| --- | --- | --- | --- |",
+        *(_of_kills(what, outcome) for what in ("worker", "server")),
         "",
         "| what | count |",
         "| --- | --- |",
@@ -37,6 +46,13 @@ def report(outcome: Outcome, minutes: float, part_s: float) -> str:
         *(f"- {text}" for text in outcome.wrong[:50]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _of_kills(what: str, outcome: Outcome) -> str:
+    times = [kill.seconds for kill in outcome.kills if kill.what == what]
+    if not times:
+        return f"| {what} | 0 | | |"
+    return f"| {what} | {len(times)} | {statistics.median(times):.2f} s | {max(times):.2f} s |"
 
 
 def main() -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mixed traffic for so long, with servers that are killed, and a look at what it left behind."""
+"""Mixed traffic for so long, with servers and workers that are killed, and a look at what it left behind."""
 
 from __future__ import annotations
 
@@ -10,23 +10,30 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pytriton.triton import Limits, RestartPolicy
-from tests.chaos.traffic import Traffic, models
+from pytriton.workers import WorkerState
+from tests.chaos.clients import Clients
+from tests.chaos.models import IN_PROCESSES, models
+from tests.chaos.traffic import Results
 from tests.helpers.gate import wait_until
-from tests.helpers.processes import children, descriptors, memory, server_of, servers_of, threads, watching
-from tests.helpers.server import running
+from tests.helpers.processes import children, descriptors, memory, server_of, threads, watching
+from tests.helpers.server import Server, running
 
-__all__ = ["Look", "Outcome", "run_soak"]
+__all__ = ["Kill", "Look", "Outcome", "run_soak"]
 
 _SETTLED_S: Final = 30.0
+_PROCESSES: Final = "processes"
+# A client asks again on a connection that the killed server had, or is refused by a port not yet open.
+_SLACK_S: Final = 1.0
 
 
 @dataclass
 class Look:
-    """What this process, with its clients and workers, and the server have at a time between two parts."""
+    """What the application, its server and the clients hold between two parts, when nobody asks."""
 
     seconds: float
     app_rss: int
     server_rss: int
+    clients_rss: int
     app_descriptors: int
     server_descriptors: int
     app_threads: int
@@ -34,13 +41,14 @@ class Look:
     processes: int
 
     @classmethod
-    def take(cls, began: float) -> Look:
+    def take(cls, began: float, clients: Clients) -> Look:
         """Look now."""
         app, server = os.getpid(), server_of(os.getpid())
         return cls(
             time.monotonic() - began,
             memory(app)["VmRSS"],
             memory(server)["VmRSS"],
+            memory(clients.pid)["VmRSS"],
             descriptors(app),
             descriptors(server),
             threads(app),
@@ -50,13 +58,38 @@ class Look:
 
 
 @dataclass
+class Kill:
+    """One process that was killed, and how long it took until all was well again."""
+
+    what: str
+    at: float
+    seconds: float
+
+    def excuses(self, kind: str, began: float, ended: float) -> bool:
+        """Whether it may be the reason for an answer that a client did not get."""
+        concerned = self.what == "server" or kind == _PROCESSES
+        return concerned and began <= self.at + self.seconds + _SLACK_S and ended >= self.at
+
+
+@dataclass
 class Outcome:
     """What there was."""
 
     looks: list[Look] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
-    kills: int = 0
+    kills: list[Kill] = field(default_factory=list)
+
+    def add(self, results: Results, kills: list[Kill]) -> None:
+        """Take the results of a part in; what was lost without a reason is wrong."""
+        self.kills += kills
+        self.wrong += results.wrong
+        for name, count in results.counts.items():
+            self.counts[name] = self.counts.get(name, 0) + count
+        for lost in results.lost:
+            if not any(kill.excuses(*lost) for kill in kills):
+                kind, began, ended = lost
+                self.wrong.append(f"{kind}: no answer after {ended - began:.2f} s, and nothing was killed")
 
 
 def run_soak(
@@ -67,7 +100,7 @@ def run_soak(
     kill_every: int = 1,
     say: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
-    """Send mixed traffic in parts; in the middle of each `kill_every`th one the server is killed.
+    """Send mixed traffic in parts; in each `kill_every`th one a worker is killed, and later the server.
 
     Between two parts nobody asks, so that what is still there then has been left behind.
     """
@@ -75,31 +108,30 @@ def run_soak(
     policy = RestartPolicy(max_restarts=1_000_000, period_s=1.0, delay_s=0.0)
     # The bundled server may keep a model whose streams were cancelled from being unloaded.
     limits = Limits(drain_timeout_s=2.0)
-    with running(*models(), restart_policy=policy, limits=limits) as server:
+    with (
+        running(*models(), restart_policy=policy, limits=limits) as server,
+        Clients(server, clients_of_a_kind) as clients,
+    ):
         began = time.monotonic()
         for part in range(parts):
-            traffic = Traffic(server, seed=part)
-            traffic.start(clients_of_a_kind)
-            time.sleep(part_s / 2)  # the length of the part is what is asked for
-            if kill_every and part % kill_every == 0:
-                _kill_server()
-                outcome.kills += 1
-            time.sleep(part_s / 2)
-            traffic.stop()
-            outcome.wrong += traffic.problems()
-            for name, count in traffic.counts.items():
-                outcome.counts[name] = outcome.counts.get(name, 0) + count
-            wait_until(lambda: servers_of(os.getpid()) != [], "a server")
-            outcome.looks.append(_settled(outcome.looks, began))
+            kills: list[Kill] = []
+            clients.start(part)
+            for kill in (_kill_worker, _kill_server):
+                time.sleep(part_s / 3)  # the length of the part is what is asked for
+                if kill_every and part % kill_every == 0:
+                    kills.append(kill(server))
+            time.sleep(part_s / 3)
+            outcome.add(clients.stop(), kills)
+            outcome.looks.append(_settled(outcome.looks, began, clients))
             say(f"{outcome.looks[-1]} {len(outcome.wrong)} wrong")
     return outcome
 
 
-def _settled(before: list[Look], began: float) -> Look:
+def _settled(before: list[Look], began: float, clients: Clients) -> Look:
     """A look when connections have been closed, which takes the server a moment."""
     deadline = time.monotonic() + _SETTLED_S
     while True:
-        look = Look.take(began)
+        look = Look.take(began, clients)
         if not before or time.monotonic() > deadline:
             return look
         first = before[0]
@@ -108,7 +140,35 @@ def _settled(before: list[Look], began: float) -> Look:
         time.sleep(0.05)
 
 
-def _kill_server() -> None:
-    with watching(server_of(os.getpid())) as process:
+def _kill_server(server: Server) -> Kill:
+    at = time.monotonic()
+    _kill(server_of(os.getpid()))
+    wait_until(lambda: _is_ready(server), "a server that is ready again")
+    return Kill("server", at, time.monotonic() - at)
+
+
+def _kill_worker(server: Server) -> Kill:
+    worker, *_ = server.triton.workers(IN_PROCESSES)
+    assert worker.pid is not None
+    at = time.monotonic()
+    _kill(worker.pid)
+    wait_until(lambda: _are_all_ready(server, worker.pid), "a worker in the place of the killed one")
+    return Kill("worker", at, time.monotonic() - at)
+
+
+def _kill(pid: int) -> None:
+    with watching(pid) as process:
         process.kill()
         process.gone(_SETTLED_S)
+
+
+def _is_ready(server: Server) -> bool:
+    try:
+        return server.get("/v2/health/ready").status == 200
+    except OSError:
+        return False
+
+
+def _are_all_ready(server: Server, killed: int | None) -> bool:
+    workers = server.triton.workers(IN_PROCESSES)
+    return all(worker.state is WorkerState.READY and worker.pid != killed for worker in workers)
