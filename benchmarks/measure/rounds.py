@@ -33,18 +33,26 @@ def run_rounds(
             for offset in range(len(running)):
                 server = running[(offset + number) % len(running)]
                 if generators.fits(load, server):
-                    _take_turn(server, load, number, generators, profile, results)
+                    _take_turn(server, load, number, generators, profile, results, say)
+            say(f"  {load.name}, round {number + 1}")
         say(f"round {number + 1} of {profile.rounds} done")
 
 
 def _take_turn(
-    server: Running, load: Load, number: int, generators: Generators, profile: Profile, results: Results
+    server: Running,
+    load: Load,
+    number: int,
+    generators: Generators,
+    profile: Profile,
+    results: Results,
+    say: Callable[[str], None],
 ) -> None:
     try:
         server.resume()
         results.samples.append(_sample(server, load, number, generators, profile))
     except Exception as error:  # one subject that fails must not end the run of the others
         results.problems.append(f"{load.name} on {server.subject.name}, round {number}: {error}")
+        say(f"  {results.problems[-1]}")
     finally:
         server.pause()
 

@@ -20,6 +20,7 @@
 #include "model_readiness.h"
 #include "model_registry.h"
 #include "pytriton/triton_abi.h"
+#include "request_gate.h"
 
 namespace pytriton {
 
@@ -30,7 +31,10 @@ namespace {
 constexpr const char* kRefusal = "/refused";
 
 struct Backend {
-  Backend() { TellReadiness(&models); }
+  Backend() {
+    TellReadiness(&models);
+    LimitRequests();
+  }
   ~Backend() { TellReadiness(nullptr); }
 
   const std::unique_ptr<const ModelMetricFamilies> families = ModelMetricFamilies::Make();

@@ -3,10 +3,10 @@
 // Preloaded into the server, in front of its own functions that say what is ready. To the server a model is
 // ready from its loading on; only the backend knows whether any worker is left, and the backend API has no
 // way to say so. The other side is model_readiness.cc.
-#include <dlfcn.h>
-
 #include <atomic>
 #include <cstdint>
+
+#include "hook.h"
 
 namespace {
 
@@ -16,10 +16,8 @@ using ModelIsReady = void* (*)(void* server, const char* name, int64_t version, 
 
 std::atomic<ModelCheck> model_check{nullptr};
 
-template <typename Function>
-Function Real(const char* name) {
-  return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
-}
+constinit pytriton::Real<ServerIsReady> server_is_ready("TRITONSERVER_ServerIsReady");
+constinit pytriton::Real<ModelIsReady> model_is_ready("TRITONSERVER_ServerModelIsReady");
 
 void Check(const void* error, const char* name, int64_t version, bool* ready) {
   const ModelCheck check = model_check.load();
@@ -30,8 +28,6 @@ void Check(const void* error, const char* name, int64_t version, bool* ready) {
 
 }  // namespace
 
-#define PYTRITON_EXPORT extern "C" __attribute__((visibility("default")))
-
 // The check: false if a model has no worker; of any model, if there is no name. None before there is a
 // backend.
 PYTRITON_EXPORT void pytriton_set_model_check(ModelCheck check) {
@@ -39,16 +35,14 @@ PYTRITON_EXPORT void pytriton_set_model_check(ModelCheck check) {
 }
 
 PYTRITON_EXPORT void* TRITONSERVER_ServerIsReady(void* server, bool* ready) {
-  const auto real = Real<ServerIsReady>("TRITONSERVER_ServerIsReady");
-  void* const error = real(server, ready);
+  void* const error = server_is_ready(server, ready);
   Check(error, nullptr, -1, ready);
   return error;
 }
 
 PYTRITON_EXPORT void* TRITONSERVER_ServerModelIsReady(void* server, const char* name, int64_t version,
                                                       bool* ready) {
-  const auto real = Real<ModelIsReady>("TRITONSERVER_ServerModelIsReady");
-  void* const error = real(server, name, version, ready);
+  void* const error = model_is_ready(server, name, version, ready);
   Check(error, name, version, ready);
   return error;
 }

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytriton import dtypes
 from pytriton.constants import BACKEND_NAME
-from pytriton.limits import DEFAULT_MAX_QUEUE_SIZE
 from pytriton.model_config import rules
-from pytriton.model_config.common import DeviceKind, DynamicBatcher, ModelWarmup, QueuePolicy
+from pytriton.model_config.common import DeviceKind, DynamicBatcher, ModelWarmup
 from pytriton.model_config.model_config import ModelConfig
 from pytriton.model_config.warmup_rules import check_warmups
 
@@ -92,7 +91,7 @@ class TritonModelConfig:
             model_version=model_version,
             max_batch_size=config.max_batch_size,
             batching=config.batching,
-            batcher=_with_queue_limit(config.batcher),
+            batcher=copy.deepcopy(config.batcher),
             instance_group={DeviceKind.KIND_CPU: instances},
             decoupled=config.decoupled,
             inputs=_specs(inputs, "INPUT"),
@@ -106,14 +105,6 @@ class TritonModelConfig:
         # The server does not see it: the workers do it before they attach.
         check_warmups(model, config.model_warmup)
         return model
-
-
-def _with_queue_limit(batcher: DynamicBatcher | None) -> DynamicBatcher | None:
-    if not isinstance(batcher, DynamicBatcher) or batcher.default_queue_policy is not None:
-        return copy.deepcopy(batcher)
-    return replace(
-        copy.deepcopy(batcher), default_queue_policy=QueuePolicy(max_queue_size=DEFAULT_MAX_QUEUE_SIZE)
-    )
 
 
 def _specs(tensors: Sequence[Tensor], prefix: str) -> list[TensorSpec]:

@@ -3,7 +3,8 @@
 
 The command has a mask in place of the secret. A small library that is preloaded into the server takes it from
 the environment, which only the server's user may read, and puts it back (native/src/arguments.cc). The same
-library lets the server say which models have workers (native/src/readiness_hook.cc).
+library lets the server say which models have workers (readiness_hook.cc), refuse requests of models that have
+too many (request_hook.cc), and look after queues that it would forget (batcher_hook.cc).
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ __all__ = ["ServerRun"]
 LOGGER = logging.getLogger("pytriton.triton")
 
 _WORKSPACE_VARIABLE: Final = "PYTRITON_WORKSPACE"
+_REQUESTS_VARIABLE: Final = "PYTRITON_REQUESTS_PER_MODEL"
 
 
 class ServerRun(Run):
@@ -83,7 +84,10 @@ class ServerRun(Run):
                     loads_all=bool(bindings or self.bindings),
                 ),
                 self.endpoints,
-                environment={_WORKSPACE_VARIABLE: "\n".join(map(str, workspace.temporary_directories))},
+                environment={
+                    _WORKSPACE_VARIABLE: "\n".join(map(str, workspace.temporary_directories)),
+                    _REQUESTS_VARIABLE: str((limits or Limits()).requests_per_model),
+                },
                 log_file=config.log_file,
                 on_exit=on_process_exit,
             )

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from tritonclient.utils import InferenceServerException
 
 from pytriton.decorators import batch
 from pytriton.model_config import DynamicBatcher, ModelConfig, QueuePolicy, Tensor
@@ -16,7 +18,7 @@ from tests.helpers.clients import Array, ask, ask_later
 from tests.helpers.gate import Gate, plugged, wait_for_queue, wait_until
 from tests.helpers.server import TIMEOUT_S, Model, Server
 from tests.helpers.streams import sse
-from tests.helpers.vectors import Pending, answer, document, echo, gated, vector_model
+from tests.helpers.vectors import Pending, answer, document, echo, gated, times, vector_model
 
 MEGABYTE = 1 << 20
 
@@ -91,19 +93,12 @@ def test_results_beyond_the_limit(serve: Callable[..., Server]) -> None:
     assert len(answer(server, "m", 10)) == 10
 
 
-@pytest.mark.parametrize("policy", [None, QueuePolicy(max_queue_size=2)])
-def test_queue_size(serve: Callable[..., Server], policy: QueuePolicy | None) -> None:
+def test_queue_size(serve: Callable[..., Server]) -> None:
     gate = Gate()
+    policy = QueuePolicy(max_queue_size=2)
     config = ModelConfig(max_batch_size=1, batcher=DynamicBatcher(default_queue_policy=policy))
     floats = Tensor((-1,), np.float32)
     server = serve(Model("m", gated(gate), [floats], [floats], config))
-    expected = 2 if policy else 8192
-    assert (
-        server.get("/v2/models/m/config").json["dynamic_batching"]["default_queue_policy"]["max_queue_size"]
-        == expected
-    )
-    if policy is None:
-        return
     with plugged(server, "m", gate, {"INPUT_1": np.ones((1, 1), np.float32)}):
         pending = [Pending(server, "m", value) for value in range(8)]
         # Two in the queue, and at most two on their way from it to the worker.
@@ -114,6 +109,48 @@ def test_queue_size(serve: Callable[..., Server], policy: QueuePolicy | None) ->
     assert {reply.status for reply in refused} == {503}
     assert "Exceeds maximum queue size" in refused[0].error
     assert answer(server, "m", 5) == [5]
+
+
+def test_no_batch_waits_for_the_next_request(serve: Callable[..., Server]) -> None:
+    """With a queue policy Triton forgets its batcher for half a second at every other request."""
+    policy = QueuePolicy(max_queue_size=100)
+    config = ModelConfig(max_batch_size=4, batcher=DynamicBatcher(default_queue_policy=policy))
+    floats = Tensor((-1,), np.float32)
+    server = serve(Model("m", times(2), [floats], [floats], config))
+    slowest = 0.0
+    for value in range(200):
+        began = time.monotonic()
+        assert answer(server, "m", value) == [2 * value]
+        slowest = max(slowest, time.monotonic() - began)
+    assert slowest < 0.4
+
+
+def test_requests_per_model(serve: Callable[..., Server]) -> None:
+    gate = Gate()
+    floats = Tensor((-1,), np.float32)
+    config = ModelConfig(max_batch_size=1)
+    server = serve(
+        Model("m", gated(gate), [floats], [floats], config),
+        vector_model("other", times(2)),
+        limits=Limits(requests_per_model=3),
+    )
+    plug = {"INPUT_1": np.ones((1, 1), np.float32)}
+    with plugged(server, "m", gate, plug):
+        pending = [Pending(server, "m", value) for value in range(6)]
+        wait_until(lambda: sum(request.is_done for request in pending) == 4, "refusals")
+        with pytest.raises(InferenceServerException) as caught:
+            ask(server, "m", plug)
+        assert answer(server, "other", 5) == [10]
+    expected = (
+        'model "m" has 3 requests already, as many as Limits(requests_per_model=...) allows; '
+        "the request can be sent again"
+    )
+    assert caught.value.status() == "StatusCode.UNAVAILABLE"
+    assert expected in caught.value.message()
+    refused = [reply for request in pending if (reply := request.reply()).status != 200]
+    assert [(reply.status, reply.error) for reply in refused] == [(503, expected)] * 4
+    for value in range(5):
+        assert len(answer(server, "m", value)) == 1
 
 
 def test_streams_in_all(serve: Callable[..., Server]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from pytriton.exceptions import PyTritonValidationError
 from pytriton.limits import Limits
-from pytriton.model_config import DynamicBatcher, ModelConfig, QueuePolicy
+from pytriton.model_config import DynamicBatcher, ModelConfig
 from pytriton.model_config.rules import check_config
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.restarts import RestartPolicy, Restarts
@@ -45,19 +45,16 @@ def test_seconds(value: Any) -> None:
         Limits(drain_timeout_s=value)
 
 
-@pytest.mark.parametrize(
-    ("batcher", "size"),
-    [
-        (DynamicBatcher(), 8192),
-        (DynamicBatcher(default_queue_policy=QueuePolicy()), 0),
-        (DynamicBatcher(default_queue_policy=QueuePolicy(max_queue_size=3)), 3),
-    ],
-)
-def test_queues_have_a_limit_unless_they_are_given_none(batcher: DynamicBatcher, size: int) -> None:
-    model = TritonModelConfig.create("m", [FLOAT], [FLOAT], ModelConfig(batcher=batcher))
-    assert model.batcher is not None
-    assert model.batcher.default_queue_policy is not None
-    assert model.batcher.default_queue_policy.max_queue_size == size
+@pytest.mark.parametrize("value", [-1, 1.5, True, "1", None, 1 << 32])
+def test_requests(value: Any) -> None:
+    with pytest.raises(PyTritonValidationError, match="requests_per_model must be a number of 1 or more"):
+        Limits(requests_per_model=value)
+
+
+def test_queues_have_no_policy_of_which_nobody_has_spoken() -> None:
+    # With one, Triton does not form the next batch while all workers are busy.
+    model = TritonModelConfig.create("m", [FLOAT], [FLOAT], ModelConfig(batcher=DynamicBatcher()))
+    assert model.batcher == DynamicBatcher()
 
 
 @pytest.mark.parametrize(

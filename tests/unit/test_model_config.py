@@ -8,7 +8,6 @@ import pytest
 
 import pytriton.model_config as package
 from pytriton.exceptions import PyTritonError, PyTritonValidationError
-from pytriton.limits import DEFAULT_MAX_QUEUE_SIZE
 from pytriton.model_config import DeviceKind, DynamicBatcher, ModelConfig, QueuePolicy, Tensor, TimeoutAction
 from pytriton.model_config.common import ModelWarmup, WarmupInput
 from pytriton.model_config.triton_model_config import ResponseCache, TensorSpec, TritonModelConfig
@@ -88,9 +87,6 @@ def test_tensor_spec_knows_its_datatype() -> None:
     assert spec.datatype.name == "INT8"
 
 
-LIMITED = QueuePolicy(max_queue_size=DEFAULT_MAX_QUEUE_SIZE)
-
-
 def test_create_describes_a_bound_model() -> None:
     batcher = DynamicBatcher(max_queue_delay_microseconds=7)
     model = TritonModelConfig.create(
@@ -107,7 +103,7 @@ def test_create_describes_a_bound_model() -> None:
         model_version=3,
         max_batch_size=9,
         batching=True,
-        batcher=DynamicBatcher(max_queue_delay_microseconds=7, default_queue_policy=LIMITED),
+        batcher=DynamicBatcher(max_queue_delay_microseconds=7),
         instance_group={DeviceKind.KIND_CPU: 2},
         inputs=[
             TensorSpec("INPUT_1", (-1,), np.float32),
@@ -122,7 +118,7 @@ def test_create_describes_a_bound_model() -> None:
 def test_create_uses_the_default_options_when_there_are_none() -> None:
     model = TritonModelConfig.create("m", [X], [X])
 
-    assert model.batcher == DynamicBatcher(default_queue_policy=LIMITED)
+    assert model.batcher == DynamicBatcher()
     assert model.response_cache is None
     assert model.decoupled is False
 

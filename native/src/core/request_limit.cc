@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/request_limit.h"
+
+namespace pytriton {
+
+bool RequestLimit::Enter(const void* request, const std::string& model) {
+  const std::unique_lock lock(mutex_);
+  const auto count = counts_.try_emplace(model, 0).first;
+  if (count->second >= limit_) {
+    return false;
+  }
+  ++count->second;
+  models_[request] = count;
+  return true;
+}
+
+void RequestLimit::Leave(const void* request) {
+  const std::unique_lock lock(mutex_);
+  const auto found = models_.find(request);
+  if (found == models_.end()) {
+    return;
+  }
+  const Counts::iterator count = found->second;
+  models_.erase(found);
+  if (--count->second == 0) {
+    counts_.erase(count);
+  }
+}
+
+}  // namespace pytriton

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+namespace pytriton {
+
+// Lets the server refuse requests of models that have as many as the app allows
+// (PYTRITON_REQUESTS_PER_MODEL), where it was started with our library (request_hook.cc). With Triton's own
+// limit, max_queue_size, no batch is formed while all workers are busy.
+void LimitRequests();
+
+}  // namespace pytriton
