@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ProcessUsage", "alive", "channel_bytes", "cpu_seconds", "descendants", "usage"]
+__all__ = ["ProcessUsage", "alive", "channel_bytes", "cpu_seconds", "descendants", "name", "usage"]
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -43,6 +43,14 @@ def alive(pid: int) -> bool:
     """Say whether `pid` runs; a zombie does not."""
     stat = _stat(pid)
     return stat is not None and stat[0] != "Z"
+
+
+def name(pid: int) -> str:
+    """Return what the kernel calls a process; nothing if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def cpu_seconds(pids: list[int]) -> float:

@@ -24,6 +24,8 @@ __all__ = ["Running"]
 
 _PR_SET_PDEATHSIG = 1
 _ANSWER_POLL_S = 0.002
+_RESUME_TIMEOUT_S = 15.0
+_SERVER = "tritonserver"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -75,8 +77,14 @@ class Running:
 
     def resume(self) -> None:
         """Let all processes go on, and wait until they answer again."""
+        if self.subject.heartbeat_s:
+            # A server that finds a process without a sign of life since before the pause gives it up.
+            for pid in self.pids:
+                if process_tree.name(pid) != _SERVER:
+                    self._signal(pid, signal.SIGCONT)
+            time.sleep(self.subject.heartbeat_s)
         self._signal_all(signal.SIGCONT)
-        self.wait_answered()
+        self.wait_answered(_RESUME_TIMEOUT_S)
 
     def wait_answered(self, timeout_s: float = 90.0) -> int:
         """Return when (CLOCK_MONOTONIC, ns) the first request was answered, and check the answer."""
@@ -155,8 +163,11 @@ class Running:
 
     def _signal_all(self, number: signal.Signals) -> None:
         for pid in self.pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+            self._signal(pid, number)
+
+    def _signal(self, pid: int, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
     def _count(self, name: str) -> int:
         return sum(event["event"] == name for event in self._events)

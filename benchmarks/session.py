@@ -72,7 +72,9 @@ class Session:
             for subject in self._subjects:
                 if server := self._started(subject):
                     running.append(server)
-            run_rounds(running, loads, self._generators, self._profile, self.results, self._say)
+            run_rounds(
+                running, loads, self._generators, self._profile, self.results, self._restarted, self._say
+            )
         finally:
             for server in running:
                 server.stop()
@@ -104,6 +106,10 @@ class Session:
             return None
         self.results.subjects.append(SubjectFacts(subject.name, subject.title, subject.versions))
         return subject
+
+    def _restarted(self, server: Running) -> Running:
+        server.end()
+        return self._started(server.subject) or server
 
     def _started(self, subject: Subject) -> Running | None:
         server = Running(subject, self._directory / subject.name, _MODELS)

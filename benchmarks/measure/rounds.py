@@ -18,11 +18,12 @@ __all__ = ["run_rounds"]
 
 
 def run_rounds(
-    running: Sequence[Running],
+    running: list[Running],
     loads: Sequence[Load],
     generators: Generators,
     profile: Profile,
     results: Results,
+    restarted: Callable[[Running], Running],
     say: Callable[[str], None],
 ) -> None:
     """Measure every load on every subject, `profile.rounds` times; only the subject in turn is not paused."""
@@ -31,9 +32,13 @@ def run_rounds(
     for number in range(profile.rounds):
         for load in loads:
             for offset in range(len(running)):
-                server = running[(offset + number) % len(running)]
-                if generators.fits(load, server):
-                    _take_turn(server, load, number, generators, profile, results, say)
+                place = (offset + number) % len(running)
+                server = running[place]
+                if generators.fits(load, server) and not _take_turn(
+                    server, load, number, generators, profile, results, say
+                ):
+                    running[place] = restarted(server)
+                    running[place].pause()
             say(f"  {load.name}, round {number + 1}")
         say(f"round {number + 1} of {profile.rounds} done")
 
@@ -46,15 +51,18 @@ def _take_turn(
     profile: Profile,
     results: Results,
     say: Callable[[str], None],
-) -> None:
+) -> bool:
+    """Whether the server is good for another turn."""
     try:
         server.resume()
         results.samples.append(_sample(server, load, number, generators, profile))
     except Exception as error:  # one subject that fails must not end the run of the others
         results.problems.append(f"{load.name} on {server.subject.name}, round {number}: {error}")
         say(f"  {results.problems[-1]}")
+        return False
     finally:
         server.pause()
+    return True
 
 
 def _sample(server: Running, load: Load, number: int, generators: Generators, profile: Profile) -> Sample:

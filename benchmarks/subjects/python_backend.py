@@ -18,6 +18,7 @@ __all__ = ["PythonBackend"]
 class PythonBackend(TritonRepository):
     """The Python backend of the pinned wheel; its stub embeds the reference interpreter."""
 
+    heartbeat_s = 0.7
     name = "python_backend"
     title = "Triton's Python backend"
     backend = "python"

@@ -14,6 +14,7 @@ __all__ = ["PyTriton07"]
 class PyTriton07(PyTriton):
     """nvidia-pytriton 0.7.0 in an environment of its own, with the very script that serves ours."""
 
+    heartbeat_s = 0.7
     name = "pytriton_0_7"
     title = "PyTriton 0.7.0"
     counts_copies = False

@@ -47,6 +47,8 @@ class Subject(ABC):
     counts_copies: bool = False
     import_statement: str | None = None
     infer_path: str = "/v2/models/identity/infer"
+    heartbeat_s: float = 0.0
+    """How long its other processes need, after a pause, to tell the server that they live."""
 
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
