@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include <atomic>
 #include <cstdint>
 
 #include "hook.h"
@@ -25,6 +26,8 @@ constexpr int64_t kShortestNs = 250'000;
 thread_local int64_t next_wait_ns = kShortestNs;
 thread_local int64_t batcher_until_ns = 0;  // of the wait that is being cut
 
+std::atomic<int> queue_policies{0};
+
 constinit pytriton::Real<ClockWait> clock_wait("pthread_cond_clockwait");
 
 int64_t Nanoseconds(const timespec& time) {
@@ -33,10 +36,15 @@ int64_t Nanoseconds(const timespec& time) {
 
 }  // namespace
 
+// How many models with a queue policy there are now; without any, nothing is cut.
+PYTRITON_EXPORT void pytriton_count_queue_policies(int change) {
+  queue_policies += change;
+}
+
 PYTRITON_EXPORT int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock,
                                            const timespec* until) {
   timespec time;
-  if (clock_gettime(clock, &time) != 0) {
+  if (queue_policies.load(std::memory_order_relaxed) == 0 || clock_gettime(clock, &time) != 0) {
     return clock_wait(condition, mutex, clock, until);
   }
   const int64_t now = Nanoseconds(time);

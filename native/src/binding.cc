@@ -75,6 +75,8 @@ void ReadLine(const std::string& line, Binding& binding) {
     binding.total_stream_memory_limit = Number(words, kMost);
   } else if (key == "stream-memory-limit") {
     binding.stream_memory_limit = Number(words, kMost);
+  } else if (key == "queue-policy") {
+    binding.queue_policy = Number(words, 1) == 1;
   } else if (key == "batching") {
     binding.batching = Number(words, 1) == 1;
   } else if (key == "decoupled") {

@@ -31,6 +31,7 @@ struct Binding {
   // Bytes of a stream that the server may hold because its client does not read them.
   uint64_t stream_memory_limit = uint64_t{1} << 30;
   uint64_t total_stream_memory_limit = std::numeric_limits<int64_t>::max();  // of all streams of the app
+  bool queue_policy = false;  // Triton's queue has limits, timeouts or priorities
   bool batching = true;
   bool decoupled = false;  // any number of responses to a request
   std::vector<Tensor> inputs;

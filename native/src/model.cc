@@ -31,6 +31,7 @@ Model::Model(std::string name, uint64_t version, Binding binding, const ModelMet
       binding_(std::move(binding)),
       metrics_(families, name_, version_),
       app_limits_(AppLimits::Of(binding_)),
+      queue_care_(binding_.queue_policy),
       session_(SessionOptions(name_, binding_, metrics_, app_limits_->memory)) {}
 
 void Model::WaitForWorkers() {

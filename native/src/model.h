@@ -12,6 +12,7 @@
 #include "core/session.h"
 #include "model_metrics.h"
 #include "pytriton/triton_abi.h"
+#include "queue_care.h"
 #include "watch.h"
 
 namespace pytriton {
@@ -63,6 +64,7 @@ class Model {
   ModelMetrics metrics_;
   const std::shared_ptr<std::atomic<uint64_t>> failed_ = std::make_shared<std::atomic<uint64_t>>(0);
   const std::shared_ptr<AppLimits> app_limits_;
+  const QueueCare queue_care_;
   Watch watch_;
   Session session_;  // last: its threads use all of the above
 };

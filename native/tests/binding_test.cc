@@ -42,6 +42,7 @@ TEST_CASE("a binding is read as the app writes it") {
       "workers 2\n"
       "attach-timeout-ms 1500\n"
       "memory-limit 6442450944\n"
+      "queue-policy 1\n"
       "batching 0\n"
       "input FP32 1 INPUT_1\n"
       "input BYTES 0 with spaces in it\n"
@@ -51,6 +52,7 @@ TEST_CASE("a binding is read as the app writes it") {
   CHECK(binding.workers == 2);
   CHECK(binding.attach_timeout == std::chrono::milliseconds(1500));
   CHECK(binding.memory_limit == 6442450944);
+  CHECK(binding.queue_policy);
   CHECK_FALSE(binding.batching);
   REQUIRE(binding.inputs.size() == 2);
   CHECK(binding.inputs[0].name == "INPUT_1");

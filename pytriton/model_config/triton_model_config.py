@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytriton import dtypes
 from pytriton.constants import BACKEND_NAME
 from pytriton.model_config import rules
-from pytriton.model_config.common import DeviceKind, DynamicBatcher, ModelWarmup
+from pytriton.model_config.common import DeviceKind, DynamicBatcher, ModelWarmup, QueuePolicy
 from pytriton.model_config.model_config import ModelConfig
 from pytriton.model_config.warmup_rules import check_warmups
 
@@ -69,6 +69,14 @@ class TritonModelConfig:
     def backend(self) -> str:
         """Name of the backend that serves the model."""
         return BACKEND_NAME
+
+    @property
+    def has_queue_policy(self) -> bool:
+        """Whether the server's queue of the model has limits, timeouts or priorities."""
+        batcher = self.batcher
+        return isinstance(batcher, DynamicBatcher) and (
+            batcher.priority_levels > 0 or batcher.default_queue_policy not in (None, QueuePolicy())
+        )
 
     @classmethod
     def create(

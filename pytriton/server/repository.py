@@ -232,6 +232,7 @@ def binding_text(
         f"attach-timeout-ms {int(attach_timeout_s * 1000)}",
         f"resumed {int(resumed)}",
         *_limit_lines(model, limits or Limits()),
+        f"queue-policy {int(model.has_queue_policy)}",
         f"batching {int(model.batching)}",
         f"decoupled {int(model.decoupled)}",
         *_tensor_lines("input", model.inputs or ()),

@@ -48,6 +48,7 @@ def test_binding(repository: ModelRepository, tmp_path: Path) -> None:
         "total-memory-limit 8589934592",
         "stream-memory-limit 1073741824",
         "total-stream-memory-limit 4294967296",
+        "queue-policy 0",
         "batching 1",
         "decoupled 0",
         "input FP32 2 a b",

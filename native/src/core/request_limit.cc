@@ -3,9 +3,12 @@
 
 namespace pytriton {
 
-bool RequestLimit::Enter(const void* request, const std::string& model) {
+bool RequestLimit::Enter(const void* request, std::string_view model) {
   const std::unique_lock lock(mutex_);
-  const auto count = counts_.try_emplace(model, 0).first;
+  auto count = counts_.find(model);
+  if (count == counts_.end()) {
+    count = counts_.emplace(model, 0).first;
+  }
   if (count->second >= limit_) {
     return false;
   }
@@ -22,9 +25,7 @@ void RequestLimit::Leave(const void* request) {
   }
   const Counts::iterator count = found->second;
   models_.erase(found);
-  if (--count->second == 0) {
-    counts_.erase(count);
-  }
+  --count->second;
 }
 
 }  // namespace pytriton

@@ -22,7 +22,7 @@ import json
 from pytriton.client import {names}
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
-SERVER_SIDE = tuple(f"pytriton.{name}" for name in ("triton", "server", "worker", "batching", "binding"))
+SERVER_SIDE = tuple(f"pytriton.{name}" for name in ("triton", "server", "worker", "batching", "serving"))
 HEAVY = ("grpc", "httptools", "google.protobuf", "tritonclient", "aiohttp", "multiprocessing")
 
 
