@@ -35,12 +35,22 @@ def pack_strings(array: npt.NDArray[Any]) -> bytes:
     strings: list[Any] = array.ravel().tolist()
     if array.dtype.kind == "U":
         strings = [string.encode() for string in strings]
-    elif array.dtype.kind == "O" and not set(map(type, strings)) <= {bytes}:
-        strings = [_as_bytes(string, index) for index, string in enumerate(strings)]
+    try:
+        return _pack(strings)
+    except TypeError:  # some are no bytes
+        return _pack([_as_bytes(string, index) for index, string in enumerate(strings)])
+
+
+def _pack(strings: list[Any]) -> bytes:
+    lengths = list(map(len, strings))
     pieces = [b""] * (2 * len(strings))
-    pieces[0::2] = map(_Prefixes().__getitem__, map(len, strings))
+    pieces[0::2] = map(_Prefixes().__getitem__, lengths)
     pieces[1::2] = strings
-    return b"".join(pieces)
+    # Looks at each of them on the way; views may have other lengths than their bytes.
+    packed = b"".join(pieces)
+    if len(packed) != _LENGTH.size * len(strings) + sum(lengths):
+        raise TypeError
+    return packed
 
 
 def unpack_strings(data: Any, count: int) -> npt.NDArray[Any]:

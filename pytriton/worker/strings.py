@@ -38,27 +38,42 @@ def read_strings(segment: Segment, shape: tuple[int, ...], offset: int, length: 
 class EncodedStrings:
     """Strings on their way into shared memory: bytes, or text that becomes UTF-8."""
 
-    __slots__ = ("_lengths", "_strings", "size")
+    __slots__ = ("_joined", "_lengths", "_strings", "size")
 
     def __init__(self, array: Array) -> None:
         strings: list[Any] = array.ravel().tolist()
         if array.dtype.kind == "U":
             strings = [string.encode() for string in strings]
-        elif array.dtype.kind == "O" and not set(map(type, strings)) <= {bytes}:
+        try:
+            self._measure(strings)
+        except TypeError:  # some are no bytes
             strings = [_as_bytes(string, index) for index, string in enumerate(strings)]
+            self._measure(strings)
         self._strings: Sequence[bytes] = strings
+
+    def _measure(self, strings: Sequence[Any]) -> None:
+        """Their lengths, and all of them in one piece if they are short; TypeError if some are no bytes."""
         self._lengths = np.fromiter(map(len, strings), _OFFSET, len(strings))
-        self.size = (len(strings) + 1) * _OFFSET.itemsize + int(self._lengths.sum())
+        length = int(self._lengths.sum())
+        self.size = (len(strings) + 1) * _OFFSET.itemsize + length
+        self._joined: bytes | None = None
+        if length < _LONG * len(strings):
+            # Looks at each of them on the way; views may have other lengths than their bytes.
+            self._joined = b"".join(strings)
+            if len(self._joined) != length:
+                raise TypeError
+        elif not set(map(type, strings)) <= {bytes, np.bytes_}:
+            raise TypeError
 
     def write(self, segment: Segment, offset: int) -> None:
         """Copy them into `size` bytes of shared memory."""
-        memory, count = segment.memory, len(self._strings)
+        memory, count = segment.memory, len(self._lengths)
         offsets = np.ndarray((count + 1,), _OFFSET, memory, offset)
         offsets[0] = 0
         np.cumsum(self._lengths, out=offsets[1:])
         start, end = offset + offsets.nbytes, offset + self.size
-        if end - start < _LONG * count:
-            memory[start:end] = b"".join(self._strings)
+        if self._joined is not None:
+            memory[start:end] = self._joined
             segment.bytes_copied += end - start
         else:
             for string in self._strings:
