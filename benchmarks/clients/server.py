@@ -9,9 +9,10 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.clients.contestants import TEN_MB
+from benchmarks.loopback import loopback_config
 from pytriton.decorators import batch
 from pytriton.model_config import ModelConfig, Tensor
-from pytriton.triton import Triton, TritonConfig, TritonSecurityConfig
+from pytriton.triton import Triton, TritonSecurityConfig
 
 __all__: list[str] = []
 
@@ -25,22 +26,10 @@ def echo(x: Any) -> dict[str, Any]:
 
 
 def _main() -> None:
-    http, grpc, metrics = map(int, sys.argv[1:])
     security = TritonSecurityConfig(restricted_endpoints=[])  # shared memory has no token here
-    config = TritonConfig(
-        http_address="127.0.0.1",
-        http_port=http,
-        grpc_address="127.0.0.1",
-        grpc_port=grpc,
-        metrics_address="127.0.0.1",
-        metrics_port=metrics,
-    )
+    config = loopback_config(sys.argv[1:])
     with Triton(config=config, security_config=security) as triton:
-        for name, dtype, size in (
-            ("echo", np.float32, -1),
-            ("strings", bytes, -1),
-            ("ten", np.float32, TEN_MB),
-        ):
+        for name, dtype, size in _MODELS:
             given, returned = ([Tensor((size,), dtype, tensor)] for tensor in "xy")
             triton.bind(name, echo, given, returned, config=ModelConfig(max_batch_size=128))
         print("ready", flush=True)

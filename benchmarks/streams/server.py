@@ -5,18 +5,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.loopback import loopback_config
 from pytriton.decorators import batch
 from pytriton.model_config import ModelConfig, Tensor
-from pytriton.triton import Triton, TritonConfig
+from pytriton.triton import Triton
 
 __all__: list[str] = []
-
-_LOCAL: Final = "127.0.0.1"
 
 
 def count(requests: list[Any]) -> Iterator[list[Any]]:
@@ -33,15 +32,7 @@ def echo(x: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
 
 
 def _main() -> None:
-    http, grpc, metrics = map(int, sys.argv[1:])
-    config = TritonConfig(
-        http_port=http,
-        grpc_port=grpc,
-        metrics_port=metrics,
-        http_address=_LOCAL,
-        grpc_address=_LOCAL,
-        metrics_address=_LOCAL,
-    )
+    config = loopback_config(sys.argv[1:])
     given, returned = [Tensor((1,), np.float32, "x")], [Tensor((1,), np.float32, "y")]
     with Triton(config=config) as triton:
         triton.bind("count", count, given, returned, config=ModelConfig(batching=False, decoupled=True))

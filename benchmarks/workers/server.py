@@ -10,15 +10,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.loopback import loopback_config
 from pytriton.decorators import batch
 from pytriton.model_config import ModelConfig, Tensor
-from pytriton.triton import Triton, TritonConfig
+from pytriton.triton import Triton
 from pytriton.workers import WorkerProcesses
 
 __all__ = ["BUSY_S"]
 
 BUSY_S: Final = 0.01
-_LOCAL: Final = "127.0.0.1"
 
 
 @batch
@@ -37,15 +37,7 @@ def busy(x: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
 
 
 def _main() -> None:
-    http, grpc, metrics = map(int, sys.argv[1:])
-    config = TritonConfig(
-        http_port=http,
-        grpc_port=grpc,
-        metrics_port=metrics,
-        http_address=_LOCAL,
-        grpc_address=_LOCAL,
-        metrics_address=_LOCAL,
-    )
+    config = loopback_config(sys.argv[1:])
     tensor = Tensor(name="x", dtype=np.float32, shape=(4,))
     out = Tensor(name="y", dtype=np.float32, shape=(4,))
     with Triton(config=config) as triton:
