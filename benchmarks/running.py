@@ -156,6 +156,7 @@ class Running:
             if process_tree.alive(pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+        self._seen.clear()  # the numbers may be others' from now on
         self.process.wait(10)
         if self.process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):

@@ -107,9 +107,9 @@ class Session:
         self.results.subjects.append(SubjectFacts(subject.name, subject.title, subject.versions))
         return subject
 
-    def _restarted(self, server: Running) -> Running:
+    def _restarted(self, server: Running) -> Running | None:
         server.end()
-        return self._started(server.subject) or server
+        return self._started(server.subject)
 
     def _started(self, subject: Subject) -> Running | None:
         server = Running(subject, self._directory / subject.name, _MODELS)

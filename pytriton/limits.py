@@ -24,6 +24,7 @@ DRAIN_TIMEOUT_S: Final = 30.0
 _WORKER_BYTES: Final = 6 * 1024**3
 _STREAM_BYTES: Final = 1024**3
 _LEAST_BYTES: Final = 1 << 20
+_MOST_REQUESTS: Final = (1 << 32) - 1
 
 
 @dataclass(frozen=True)
@@ -37,24 +38,25 @@ class Limits:
             memory that this machine, or this container, has.
         stream_memory_bytes: What the server may hold of all streams together whose clients do not read them;
             by default a quarter of the memory.
-        requests_per_model: Requests that each model may have at a time, in its queue or in work; 0 for any
-            number.
         drain_timeout_s: How long stop(), unbind() and bind(replace=True) wait for requests in flight; by
             default TritonConfig.exit_timeout_secs, and 30 without that.
+        requests_per_model: Requests of clients that each model may have at a time, in its queue and in work;
+            0 for any number.
     """
 
     shared_memory_bytes: int | None = None
     stream_memory_bytes: int | None = None
-    requests_per_model: int = 8192
     drain_timeout_s: float | None = None
+    requests_per_model: int = 8192
 
     def __post_init__(self) -> None:
         for name in ("shared_memory_bytes", "stream_memory_bytes"):
             check_bytes("Limits", name, getattr(self, name))
         requests: Any = self.requests_per_model
-        if isinstance(requests, bool) or not isinstance(requests, int) or not 0 <= requests < 1 << 32:
+        if isinstance(requests, bool) or not isinstance(requests, int) or not 0 <= requests <= _MOST_REQUESTS:
             raise PyTritonValidationError(
-                f"Limits: requests_per_model must be a number of 1 or more, or 0 for any, got {requests!r}."
+                f"Limits: requests_per_model must be a number of 1 to {_MOST_REQUESTS}, or 0 for any "
+                f"number of requests, got {requests!r}."
             )
         seconds: Any = self.drain_timeout_s
         if seconds is not None and (

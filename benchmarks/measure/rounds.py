@@ -23,7 +23,7 @@ def run_rounds(
     generators: Generators,
     profile: Profile,
     results: Results,
-    restarted: Callable[[Running], Running],
+    restarted: Callable[[Running], Running | None],
     say: Callable[[str], None],
 ) -> None:
     """Measure every load on every subject, `profile.rounds` times; only the subject in turn is not paused."""
@@ -31,16 +31,23 @@ def run_rounds(
         server.pause()
     for number in range(profile.rounds):
         for load in loads:
-            for offset in range(len(running)):
-                place = (offset + number) % len(running)
-                server = running[place]
+            first = number % max(len(running), 1)
+            for server in [*running[first:], *running[:first]]:
                 if generators.fits(load, server) and not _take_turn(
                     server, load, number, generators, profile, results, say
                 ):
-                    running[place] = restarted(server)
-                    running[place].pause()
+                    _replace(running, server, restarted(server))
             say(f"  {load.name}, round {number + 1}")
         say(f"round {number + 1} of {profile.rounds} done")
+
+
+def _replace(running: list[Running], old: Running, new: Running | None) -> None:
+    place = running.index(old)
+    if new is None:
+        del running[place]
+    else:
+        running[place] = new
+        new.pause()
 
 
 def _take_turn(

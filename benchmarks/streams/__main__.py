@@ -86,8 +86,9 @@ def _count(channel: grpc.Channel, steps: int, expected: int) -> tuple[float, flo
     responses: Iterator[bytes] = call(iter(requests.get, None))
     begin = time.perf_counter()
     requests.put(_request("count", steps, batch=False))
-    next(responses)
+    first = next(responses)
     first_s = time.perf_counter() - begin
+    assert not service_pb2.ModelStreamInferResponse.FromString(first).error_message
     number = 1
     while number < expected:
         next(responses)
@@ -117,10 +118,11 @@ def _together(channel: grpc.Channel, found: _Found) -> None:
     threads = [threading.Thread(target=stream) for _ in range(_STREAMS)]
     for thread in threads:
         thread.start()
-    gate.wait()
     begin = time.perf_counter()
+    gate.wait()
     for thread in threads:
         thread.join()
+    assert len(times) == _STREAMS
     found.together.append(_STREAMS * _EACH / (time.perf_counter() - begin))
     ended = [each for each, _ in times]
     found.spread.append(max(ended) / min(ended))

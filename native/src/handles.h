@@ -12,6 +12,7 @@
 #include "core/results.h"
 #include "error.h"
 #include "pytriton/triton_abi.h"
+#include "request_gate.h"
 
 namespace pytriton {
 
@@ -166,6 +167,7 @@ class Request {
     }
     Fail(Failure(Code::kInternal, "the request was dropped"));
     factory_.reset();
+    LeaveLimit(handle_);
     Ignore(TRITONBACKEND_RequestRelease(std::exchange(handle_, nullptr), TRITONSERVER_REQUEST_RELEASE_ALL));
   }
 

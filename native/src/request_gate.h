@@ -8,4 +8,8 @@ namespace pytriton {
 // limit, max_queue_size, no batch is formed while all workers are busy.
 void LimitRequests();
 
+// A request of ours that is about to be given back: the front ends may keep it for as long as its client
+// keeps its stream.
+void LeaveLimit(const void* request);
+
 }  // namespace pytriton

@@ -35,6 +35,15 @@ TEST_CASE("what was refused, or never came, does not leave") {
   CHECK_FALSE(limit.Enter(&requests[0], "a"));
 }
 
+TEST_CASE("a request in the place of one that has gone counts once") {
+  RequestLimit limit(2);
+  std::array<char, 3> requests{};
+  CHECK(limit.Enter(&requests[0], "a"));
+  CHECK(limit.Enter(&requests[0], "b"));
+  CHECK(limit.Enter(&requests[1], "a"));
+  CHECK(limit.Enter(&requests[2], "a"));
+}
+
 TEST_CASE("threads never have more than the limit together") {
   RequestLimit limit(3);
   std::atomic<int> inside{0};

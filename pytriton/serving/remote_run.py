@@ -58,6 +58,12 @@ class RemoteRun(Run):
         super().__init__(
             [Endpoint(name, option, server.url.host, server.url.port)], workspace, _ATTACH_TIMEOUT_S, limits
         )
+        if limits is not None and limits.requests_per_model != Limits().requests_per_model:
+            LOGGER.warning(
+                "Limits(requests_per_model=%d) has no effect on a server that somebody else runs; "
+                "QueuePolicy(max_queue_size=...) limits the queue of a model there.",
+                limits.requests_per_model,
+            )
         self._server = server
         self._library: dict[str, bytes] = {}
         self._generations: dict[str, int] = {}

@@ -84,10 +84,7 @@ class ServerRun(Run):
                     loads_all=bool(bindings or self.bindings),
                 ),
                 self.endpoints,
-                environment={
-                    _WORKSPACE_VARIABLE: "\n".join(map(str, workspace.temporary_directories)),
-                    _REQUESTS_VARIABLE: str((limits or Limits()).requests_per_model),
-                },
+                environment=_variables(workspace, limits or Limits()),
                 log_file=config.log_file,
                 on_exit=on_process_exit,
             )
@@ -253,3 +250,10 @@ class ServerRun(Run):
             process.control.submit(Op.BEGIN_UNLOAD, name)
         Drain(process.control, bindings).wait(self.drain_timeout_s)
         process.wait_quiet(until(deadline))
+
+
+def _variables(workspace: Workspace, limits: Limits) -> dict[str, str]:
+    return {
+        _WORKSPACE_VARIABLE: "\n".join(map(str, workspace.temporary_directories)),
+        _REQUESTS_VARIABLE: str(limits.requests_per_model),
+    }

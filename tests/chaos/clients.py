@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import subprocess
@@ -39,7 +40,10 @@ class Clients:
         """Let them finish what they have begun; what came of it all."""
         self._tell("stop")
         assert self._process.stdout is not None
-        found = json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the process of the clients has ended by itself")
+        found = json.loads(line)
         return Results(found["counts"], found["wrong"], [tuple(lost) for lost in found["lost"]])
 
     def __enter__(self) -> Clients:
@@ -49,7 +53,8 @@ class Clients:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            self._process.communicate(timeout=_END_S)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.communicate(timeout=_END_S)
         finally:
             self._process.kill()
             self._process.wait()

@@ -10,6 +10,7 @@ import random
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Final
 
 import numpy as np
@@ -75,7 +76,7 @@ def _strings(address: Address, chance: random.Random) -> Any:
 def _streams(address: Address, chance: random.Random) -> Any:
     while True:
         start, steps = chance.randint(0, 10**9), chance.randint(0, 300)
-        leaves_after = chance.choice([None, None, chance.randint(0, 20)])
+        leaves_after = chance.choice([None, None, chance.randint(1, 20)])
         url = f"grpc://{LOCAL}:{address.grpc_port}"
         seen = 0
         try:
@@ -89,11 +90,9 @@ def _streams(address: Address, chance: random.Random) -> Any:
         except PyTritonClientError:
             yield LOST
             continue
-        if leaves_after is None or leaves_after > steps:
-            assert seen == steps, f"a stream of {steps} ended after {seen}"
-            yield "whole"
-        else:
-            yield "left"
+        expected_count = steps if leaves_after is None else min(steps, leaves_after)
+        assert seen == expected_count, f"a stream of {steps} ended after {seen}"
+        yield "whole" if seen == steps else "left"
 
 
 def _leavers(address: Address, chance: random.Random) -> Any:
@@ -123,7 +122,7 @@ def _aborts(address: Address, chance: random.Random) -> Any:
         with FuturesModelClient(f"grpc://{LOCAL}:{address.grpc_port}", SLOW, max_workers=4) as client:
             futures = [client.infer_sample(array) for _ in range(8)]
             for future in chance.sample(futures, 4):
-                with contextlib.suppress(TimeoutError):
+                with contextlib.suppress(FutureTimeoutError):
                     future.exception(chance.uniform(0, 0.05))
                 future.abort()
             for future in futures:
@@ -167,8 +166,8 @@ def _malformed(address: Address, chance: random.Random) -> Any:
             yield LOST
             continue
         # Of a shape that does not fit its data the server says 500.
-        assert 400 <= reply.status <= 503, f"{body!r}: {reply.status}"
-        yield "refused"
+        assert reply.status in (400, 404, 500, *_RETRIABLE), f"{body!r}: {reply.status}"
+        yield LOST if reply.status in _RETRIABLE else "refused"
 
 
 KINDS: Final[dict[str, Callable[[Address, random.Random], Any]]] = {

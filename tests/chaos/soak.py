@@ -12,18 +12,17 @@ from typing import Final
 from pytriton.triton import Limits, RestartPolicy
 from pytriton.workers import WorkerState
 from tests.chaos.clients import Clients
+from tests.chaos.deaths import Deaths, Kill, is_ready
 from tests.chaos.models import IN_PROCESSES, models
 from tests.chaos.traffic import Results
 from tests.helpers.gate import wait_until
 from tests.helpers.processes import children, descriptors, memory, server_of, threads, watching
 from tests.helpers.server import Server, running
 
-__all__ = ["Kill", "Look", "Outcome", "run_soak"]
+__all__ = ["Look", "Outcome", "run_soak"]
 
 _SETTLED_S: Final = 30.0
-_PROCESSES: Final = "processes"
-# A client asks again on a connection that the killed server had, or is refused by a port not yet open.
-_SLACK_S: Final = 1.0
+_IDLE_S: Final = 10.0
 
 
 @dataclass
@@ -55,20 +54,6 @@ class Look:
             threads(server),
             len(children(app)),
         )
-
-
-@dataclass
-class Kill:
-    """One process that was killed, and how long it took until all was well again."""
-
-    what: str
-    at: float
-    seconds: float
-
-    def excuses(self, kind: str, began: float, ended: float) -> bool:
-        """Whether it may be the reason for an answer that a client did not get."""
-        concerned = self.what == "server" or kind == _PROCESSES
-        return concerned and began <= self.at + self.seconds + _SLACK_S and ended >= self.at
 
 
 @dataclass
@@ -111,17 +96,19 @@ def run_soak(
     with (
         running(*models(), restart_policy=policy, limits=limits) as server,
         Clients(server, clients_of_a_kind) as clients,
+        Deaths(server) as deaths,
     ):
         began = time.monotonic()
         for part in range(parts):
-            kills: list[Kill] = []
             clients.start(part)
-            for kill in (_kill_worker, _kill_server):
+            kills: list[Kill] = []
+            for number in range(2):
                 time.sleep(part_s / 3)  # the length of the part is what is asked for
                 if kill_every and part % kill_every == 0:
-                    kills.append(kill(server))
+                    kills.append(_kill_worker(server) if number == 0 else _kill_server(server, deaths))
             time.sleep(part_s / 3)
-            outcome.add(clients.stop(), kills)
+            results = clients.stop()
+            outcome.add(results, [*kills, *deaths.take()])
             outcome.looks.append(_settled(outcome.looks, began, clients))
             say(f"{outcome.looks[-1]} {len(outcome.wrong)} wrong")
     return outcome
@@ -129,7 +116,7 @@ def run_soak(
 
 def _settled(before: list[Look], began: float, clients: Clients) -> Look:
     """A look when connections have been closed, which takes the server a moment."""
-    deadline = time.monotonic() + _SETTLED_S
+    deadline = time.monotonic() + _IDLE_S
     while True:
         look = Look.take(began, clients)
         if not before or time.monotonic() > deadline:
@@ -140,10 +127,12 @@ def _settled(before: list[Look], began: float, clients: Clients) -> Look:
         time.sleep(0.05)
 
 
-def _kill_server(server: Server) -> Kill:
+def _kill_server(server: Server, deaths: Deaths) -> Kill:
     at = time.monotonic()
-    _kill(server_of(os.getpid()))
-    wait_until(lambda: _is_ready(server), "a server that is ready again")
+    pid = server_of(os.getpid())
+    deaths.expect(pid)
+    _kill(pid)
+    wait_until(lambda: is_ready(server), "a server that is ready again")
     return Kill("server", at, time.monotonic() - at)
 
 
@@ -160,13 +149,6 @@ def _kill(pid: int) -> None:
     with watching(pid) as process:
         process.kill()
         process.gone(_SETTLED_S)
-
-
-def _is_ready(server: Server) -> bool:
-    try:
-        return server.get("/v2/health/ready").status == 200
-    except OSError:
-        return False
 
 
 def _are_all_ready(server: Server, killed: int | None) -> bool:

@@ -47,7 +47,8 @@ class Traffic:
         for number in range(clients_of_a_kind):
             for kind in KINDS:
                 name = f"{kind}-{number}"
-                self._threads.append(threading.Thread(target=self._run, args=(kind, name), name=name))
+                thread = threading.Thread(target=self._run, args=(kind, name), name=name, daemon=True)
+                self._threads.append(thread)
         for thread in self._threads:
             thread.start()
 

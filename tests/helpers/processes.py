@@ -33,10 +33,14 @@ class Watch:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._descriptor, number)
 
+    def leave(self) -> None:
+        """Stop watching."""
+        os.close(self._descriptor)
+
     def close(self) -> None:
         """End it if it still runs, and stop watching."""
         self.kill()
-        os.close(self._descriptor)
+        self.leave()
 
 
 @contextmanager

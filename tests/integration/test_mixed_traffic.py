@@ -27,7 +27,8 @@ KINDS_OF_OUTCOMES = (
 def test_no_answer_is_wrong_and_nothing_is_left() -> None:
     outcome = run_soak(4, 10.0, clients_of_a_kind=1, kill_every=2)
     assert outcome.wrong == []
-    assert [kill.what for kill in outcome.kills] == ["worker", "server"] * 2
+    killed = [kill.what for kill in outcome.kills if kill.what in ("worker", "server")]
+    assert killed == ["worker", "server"] * 2
     for kind in KINDS_OF_OUTCOMES:
         assert outcome.counts[kind] > 10, kind
     first, last = outcome.looks[0], outcome.looks[-1]

@@ -47,7 +47,7 @@ def test_seconds(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [-1, 1.5, True, "1", None, 1 << 32])
 def test_requests(value: Any) -> None:
-    with pytest.raises(PyTritonValidationError, match="requests_per_model must be a number of 1 or more"):
+    with pytest.raises(PyTritonValidationError, match="must be a number of 1 to 4294967295"):
         Limits(requests_per_model=value)
 
 

@@ -12,8 +12,12 @@ bool RequestLimit::Enter(const void* request, std::string_view model) {
   if (count->second >= limit_) {
     return false;
   }
+  const auto [entry, is_new] = models_.try_emplace(request, count);
+  if (!is_new) {  // the one that was here before has gone without a word
+    --entry->second->second;
+    entry->second = count;
+  }
   ++count->second;
-  models_[request] = count;
   return true;
 }
 
