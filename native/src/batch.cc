@@ -77,9 +77,9 @@ std::vector<BatchRequest> Batch::Own(std::span<TRITONBACKEND_Request* const> req
   return owned;
 }
 
-uint64_t Batch::BlockSize() const {
+uint64_t Batch::ResultRoom() const {
   const uint64_t expected = model_.ExpectedResultBytes(rows_);
-  return gather_.BlockSize(model_.binding().decoupled ? StreamRoom(expected) : expected);
+  return model_.binding().decoupled ? StreamRoom(expected) : expected;
 }
 
 void Batch::CopyInputs(const Link::Reservation& reservation) {

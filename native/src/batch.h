@@ -24,7 +24,9 @@ class Batch final : public Task, private Watched {
   // Whether every request turned out to be unfit.
   bool empty() const { return requests_.empty(); }
 
-  uint64_t BlockSize() const;
+  uint64_t BlockSize() const { return gather_.BlockSize(); }
+  // Room for the results beside the inputs, as far as one can tell.
+  uint64_t ResultRoom() const;
   void CopyInputs(const Link::Reservation& reservation);
 
   void OnPosted(Link& link, uint64_t slot) override;

@@ -277,10 +277,9 @@ void Gather::LayOut() {
   free_offset_ = end;
 }
 
-uint64_t Gather::BlockSize(uint64_t result_bytes) const {
+uint64_t Gather::BlockSize() const {
   const uint64_t records = (records_.size() + 1) * binding_.outputs.size();
-  return free_offset_ + sizeof(ResultHeader) + records * (sizeof(TensorRecord) + kTensorAlignment) +
-         result_bytes;
+  return free_offset_ + sizeof(ResultHeader) + records * (sizeof(TensorRecord) + kTensorAlignment);
 }
 
 uint64_t Gather::CopyInputs(std::byte* segment, const Block& block, uint64_t received_ns) const {

@@ -37,8 +37,8 @@ class Gather {
   // How many were left out because they had been cancelled.
   uint64_t cancelled() const { return cancelled_; }
 
-  // Bytes of a block that also has room for `result_bytes` of results.
-  uint64_t BlockSize(uint64_t result_bytes) const;
+  // Bytes of a block, without room for results.
+  uint64_t BlockSize() const;
 
   // Fills the block. Returns how many bytes of tensor data were copied.
   uint64_t CopyInputs(std::byte* segment, const Block& block, uint64_t received_ns = 0) const;

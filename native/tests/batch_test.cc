@@ -41,7 +41,7 @@ class LooseBatch {
  public:
   LooseBatch(Serving& serving, const Requests& requests)
       : batch(std::make_unique<Batch>(serving.model(), &serving.handle(), requests.handles)) {
-    blocks_ = {{0, Allocator::SizeClass(batch->BlockSize() + 4096)}};
+    blocks_ = {{0, Allocator::SizeClass(batch->BlockSize() + batch->ResultRoom() + 4096)}};
     memory_ = Bytes(blocks_[0].length);
   }
 
@@ -230,13 +230,13 @@ TEST_CASE("the next batch has room for the results that this one needed") {
   Serving serving;
   const Requests requests = Requests().Add({1, 2, 3, 4, 5, 6});
   LooseBatch loose(serving, requests);
-  const uint64_t before = loose.batch->BlockSize();
+  const uint64_t before = loose.batch->ResultRoom();
   loose.CopyInputs();
   loose.Deliver(ResultWriter().Add(0, kAllRequests, kInt32, {3, 250}, Bytes(3000)), Now(), Now());
   loose.batch.reset();
   const Requests next = Requests().Add({1, 2, 3, 4, 5, 6});
   const LooseBatch later(serving, next);
-  CHECK(later.batch->BlockSize() >= before + 3000);
+  CHECK(later.batch->ResultRoom() >= before + 3000);
 }
 
 }  // namespace pytriton

@@ -57,7 +57,7 @@ class Gathering {
 
   ReadBlock Run(uint64_t result_bytes = 0) {
     gather_ = std::make_unique<Gather>(binding_, requests);
-    const uint64_t size = gather_->BlockSize(result_bytes);
+    const uint64_t size = gather_->BlockSize() + result_bytes;
     constexpr uint64_t kStart = 4096;
     memory_ = Bytes(kStart + size);
     copied = gather_->CopyInputs(memory_.data(), {kStart, size});

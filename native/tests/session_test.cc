@@ -72,6 +72,21 @@ TEST_CASE("a batch goes to the worker and its result comes back") {
   }
 }
 
+TEST_CASE("a batch for which there is memory is not refused for want of room for its results") {
+  TestSession session(65536);
+  const FakeWorker worker = FakeWorker::Attached(session.path());
+  session->WaitForWorkers(1, kLong);
+
+  const Permit permit = session.Acquire();
+  const Link::Reservation small = permit.link()->Reserve(20'000, 20'000);
+  CHECK(small.block.length >= 40'000);
+  permit.link()->Abandon(small);
+  const Link::Reservation large = permit.link()->Reserve(40'000, 40'000);
+  CHECK(large.block.length >= 40'000);
+  CHECK(large.block.length <= 65'536);
+  permit.link()->Abandon(large);
+}
+
 TEST_CASE("memory comes back when the result is there and nothing refers to it any more, in either order") {
   TestSession session(65536);
   const FakeWorker worker = FakeWorker::Attached(session.path(), 2);

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -116,6 +117,11 @@ class ProcessFunction:
 
 
 def _checked(infer_func: Any, model_name: str) -> list[InferFunction]:
+    if inspect.isclass(infer_func):
+        raise PyTritonValidationError(
+            f'model "{model_name}": infer_func is the class {infer_func.__qualname__}; bind an object of it, '
+            "or let processes make one each: workers=WorkerProcesses(...)."
+        )
     if callable(infer_func):
         return [infer_func]
     if not isinstance(infer_func, Sequence) or isinstance(infer_func, (str, bytes)):

@@ -67,6 +67,7 @@ class ServerRun(Run):
         super().__init__(endpoints(config, os.environ), workspace, limits=limits)
         self.drain_timeout_s = (limits or Limits()).drain_s(config.exit_timeout_secs)
         self._has_work_of_its_own = has_models_of_its_own(config) or bool(config.trace_config)
+        self._has_cache = bool(config.cache_config)
         binary = locate_server(server)
 
         def ended() -> None:
@@ -217,6 +218,13 @@ class ServerRun(Run):
             self.ended.set()
 
     def _start_workers(self, bindings: Sequence[Binding], trouble: Future[str]) -> None:
+        for binding in bindings:
+            if binding.model.response_cache is not None and not self._has_cache:
+                LOGGER.warning(
+                    'model "%s" has response_cache=True, but the server has no cache: '
+                    'TritonConfig(cache_config=["local,size=1048576"]) gives it one of so many bytes.',
+                    binding.name,
+                )
         try:
             for binding in bindings:
                 self.start_workers(binding, trouble)

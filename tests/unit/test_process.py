@@ -16,6 +16,7 @@ import pytest
 from pytriton.exceptions import PyTritonServerError
 from pytriton.server.ports import Endpoint
 from pytriton.server.process import ServerProcess, StopResult
+from tests.helpers.gate import wait_until
 from tests.helpers.leaks import no_leaks
 
 PREAMBLE = """
@@ -216,7 +217,7 @@ def test_start_from_a_thread_that_ends(servers: Servers, port: int) -> None:
     thread.start()
     thread.join()
     assert process.is_alive()
-    assert process.wait_quiet(5)
+    wait_until(lambda: process.wait_quiet(5), "a server that has nothing to do")
     assert process.is_alive()
 
 

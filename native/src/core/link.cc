@@ -214,14 +214,19 @@ void Link::FreeIfDone(uint64_t id, Slot& slot) {
   slots_.erase(id);
 }
 
-Link::Reservation Link::Reserve(uint64_t length) {
+Link::Reservation Link::Reserve(uint64_t length, uint64_t room) {
   const std::unique_lock lock(mutex_);
   if (closed_) {
     throw Failure(Code::kUnavailable,
                   "the worker went away before it got this request; the request can be sent again");
   }
   WorkerMemory::Refusal refusal;
-  const std::optional<Block> block = TakeMemory(length, refusal);
+  std::optional<Block> block = memory_.Take(length + room, refusal);
+  if (block) {
+    CountMemory();
+  } else {
+    block = TakeMemory(length, refusal);
+  }
   if (!block) {
     throw refusal.AsFailure(length, slots_.size());
   }

@@ -67,8 +67,9 @@ class Link {
   // Ends Serve, from any thread.
   void Close() { socket_.Shutdown(); }
 
-  // Throws Failure when the worker is gone or its memory is used up.
-  Reservation Reserve(uint64_t length);
+  // A block, with room for what is expected to follow if there is so much. Throws Failure when the worker is
+  // gone or its memory is used up.
+  Reservation Reserve(uint64_t length, uint64_t room = 0);
   void Abandon(const Reservation& reservation);
   // Hands the batch to the worker. Throws Failure, and leaves the task, when the worker is gone.
   void Post(const Reservation& reservation, std::unique_ptr<Task>& task, Permit& permit);

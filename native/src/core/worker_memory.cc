@@ -22,6 +22,9 @@ WorkerMemory::~WorkerMemory() {
 
 Failure WorkerMemory::Refusal::AsFailure(uint64_t length, size_t batches) const {
   std::string text = "no shared memory left for a batch of " + std::to_string(length) + " bytes: ";
+  if (length > limit) {
+    text += "it needs more than the limit; ";
+  }
   const std::string use = std::to_string(used) + " of " + std::to_string(limit) + " bytes";
   switch (which) {
     case Limit::kWorker:
