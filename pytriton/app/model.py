@@ -162,6 +162,12 @@ def _config(signature: Signature, options: Options, place: Place) -> ModelConfig
         raise place.error(
             "config has batching=False", "models of an app always have it; max_batch_size=1 gives single rows"
         )
+    if given is not None and given.response_cache and signature.parameters:
+        names = ", ".join(parameter.name for parameter in signature.parameters)
+        raise place.error(
+            f"config has response_cache=True, but the answers depend on parameters ({names})",
+            "Triton's cache knows a request by its inputs alone: make them inputs, or do without the cache",
+        )
     if size is not None and (type(size) is not int or size < 1):
         raise place.error(f"max_batch_size is {size!r}", "give 1 or more; 1 gives single rows")
     default = ModelConfig(max_batch_size=DEFAULT_MAX_BATCH_SIZE if size is None else size)

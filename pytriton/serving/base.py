@@ -291,8 +291,8 @@ class TritonBase(abc.ABC):
             run.replace(old, binding)
             if binding.model.response_cache is not None:
                 LOGGER.warning(
-                    'model "%s": the response cache knows nothing of the new function; to requests that it has '
-                    "seen it goes on giving the answers of the old one.",
+                    'model "%s": the response cache knows nothing of the new function; to requests that it '
+                    "has seen it goes on giving the answers of the old one.",
                     binding.name,
                 )
         log_models(run, [binding])

@@ -246,6 +246,6 @@ def test_quiet_waits_for_what_is_unsent(servers: Servers, port: int) -> None:
         assert not process.wait_quiet(0.8)
         reader = threading.Thread(target=lambda: [None for _ in iter(lambda: client.recv(1 << 20), b"")])
         reader.start()
-        assert process.wait_quiet(20)
+        wait_until(lambda: process.wait_quiet(20), "a server whose answer has been read")
         process.kill()
         reader.join()

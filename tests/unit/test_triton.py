@@ -210,6 +210,15 @@ def bind(server: Triton, name: str, **options: Any) -> None:
     server.bind(name, options.pop("infer_func", function), INPUTS, OUTPUTS, **options)
 
 
+def test_class_without_processes() -> None:
+    class Doubler:
+        def __call__(self, requests: list[Any]) -> list[Any]:
+            return requests
+
+    with pytest.raises(PyTritonValidationError, match=r"infer_func is the class .*Doubler; bind an"):
+        Triton().bind("m", Doubler, INPUTS, OUTPUTS)
+
+
 def test_models_bound_before_run(world: World) -> None:
     server = Triton()
     bind(server, "a")
@@ -256,7 +265,7 @@ def test_files_are_there_when_the_model_is_loaded(world: World) -> None:
         assert "workers 2\n" in text
         assert f"socket {world.workers[0].spec.socket_path}\n" in text
         assert len(world.workers[0].functions) == 2
-        assert world.process.environment == {"PYTRITON_WORKSPACE": str(store.parent)}
+        assert world.process.environment["PYTRITON_WORKSPACE"] == str(store.parent)
     assert not store.parent.exists()
 
 
@@ -532,7 +541,7 @@ def test_command(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert restriction.startswith(
             "shared-memory,model-repository,statistics,trace,logging:triton-access-t"
         )
-        assert world.process.environment == {"PYTRITON_WORKSPACE": ""}
+        assert world.process.environment == {"PYTRITON_WORKSPACE": "", "PYTRITON_REQUESTS_PER_MODEL": "8192"}
 
 
 def test_repository_of_the_user(world: World) -> None:

@@ -392,6 +392,14 @@ def test_classes_that_cannot_be_made() -> None:
     assert define(NeedsMore, workers=WorkerProcesses(kwargs={"path": "here"})).name == "NeedsMore"
 
 
+def test_no_cache_for_what_depends_on_parameters() -> None:
+    def function(x: X, times: int = 1) -> X:
+        return x
+
+    with pytest.raises(PyTritonDefinitionError, match=r"response_cache=True, but .* parameters \(times\)"):
+        define(function, config=ModelConfig(response_cache=True))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
