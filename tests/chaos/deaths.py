@@ -89,7 +89,7 @@ class Deaths:
         if pid in self._expected:
             return
         with self._lock:
-            at = time.monotonic() - _POLL_S
+            at = time.monotonic() - _SLACK_S  # nobody has seen the moment itself
             wait_until(lambda: is_ready(self._address), "a server that is ready again")
             self._found.append(Kill("server, by itself", at, time.monotonic() - at))
 
