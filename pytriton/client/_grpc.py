@@ -22,6 +22,7 @@ from pytriton.client._grpc_wire import decode, encode, method_of
 from pytriton.client._settings import Settings
 from pytriton.client._url import TritonUrl
 from pytriton.client.exceptions import (
+    PyTritonClientAbortedError,
     PyTritonClientClosedError,
     PyTritonClientError,
     PyTritonClientValueError,
@@ -137,6 +138,9 @@ def _interruptible(call: Any, abort: Abort) -> Callable[..., bytes]:
             with abort.waiting(under_way.cancel):
                 data: bytes = under_way.result()
                 return data
+        except PyTritonClientAbortedError:  # asked for before there was anything to wait for
+            under_way.cancel()
+            raise
         except grpc.FutureCancelledError:
             abort.check()
             raise
