@@ -108,9 +108,14 @@ def test_libraries_of_our_own_need_only_the_c_library(elves: dict[str, Elf], nam
 
 def test_libraries_of_our_own_export_only_what_is_called(elves: dict[str, Elf]) -> None:
     assert set(elves[ARGUMENTS].exported) == {
+        "TRITONSERVER_InferenceRequestDelete",
+        "TRITONSERVER_InferenceRequestNew",
         "TRITONSERVER_ServerIsReady",
         "TRITONSERVER_ServerModelIsReady",
+        "pthread_cond_clockwait",
+        "pytriton_count_queue_policies",
         "pytriton_set_model_check",
+        "pytriton_set_request_gate",
     }
     backend = elves[BACKEND]
     assert backend.exported
