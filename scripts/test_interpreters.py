@@ -68,7 +68,8 @@ def copy_tests(folder: Path) -> None:
     ignore = shutil.ignore_patterns("__pycache__", ".cache", "results")
     for name in ("tests", "benchmarks", "docs", "examples", "scripts"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-    shutil.copy(ROOT / "pyproject.toml", folder)
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, folder)
 
 
 def run_tests(interpreter: Interpreter, wheel: Path, folder: Path) -> bool:
