@@ -66,7 +66,7 @@ def find_interpreters() -> list[Interpreter]:
 def copy_tests(folder: Path) -> None:
     # Away from the source tree, so that `import pytriton` cannot find anything but the installed wheel.
     ignore = shutil.ignore_patterns("__pycache__", ".cache", "results")
-    for name in ("tests", "benchmarks", "docs", "examples", "scripts"):
+    for name in ("tests", "benchmarks", "deploy", "docs", "examples", "scripts"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, folder)
