@@ -268,8 +268,11 @@ void Gather::LayOut() {
   uint64_t end = AlignUp(meta_offset_ + meta_.size());
   for (Column& column : columns_) {
     if (column.datatype == TRITONSERVER_TYPE_BYTES) {
-      // Every length prefix makes room for the offset, which is longer by four bytes.
-      column.length += (column.elements + 1) * sizeof(uint64_t) - column.elements * kLengthPrefix;
+      if (column.elements > kMostStrings) {
+        throw Failure(Code::kUnsupported, "input \"" + binding_.inputs[column.tensor].name + "\": " +
+                                              std::to_string(column.elements) + " strings in one batch");
+      }
+      column.length += kListHead + column.elements * (kStringHead - kLengthPrefix);
     }
     column.offset = end;
     end = AlignUp(end + column.length);
@@ -330,17 +333,14 @@ uint64_t Gather::CopyColumn(const Column& column, std::byte* to) const {
     }
     return copied;
   }
-  // Unaligned only in theory: tensors start at multiples of kTensorAlignment.
-  auto* ends = reinterpret_cast<uint64_t*>(to);
-  std::byte* const data = to + (column.elements + 1) * sizeof(uint64_t);
-  uint64_t offset = 0;
-  *ends++ = 0;
+  const auto elements = static_cast<uint32_t>(column.elements);
+  to[0] = std::byte{kListTag};
+  std::memcpy(to + 1, &elements, sizeof(elements));
+  std::span<std::byte> rest(to + kListHead, column.length - kListHead);
   for (const Input& input : column.inputs) {
-    const uint64_t elements = ElementCount(input.dims);
-    CopyStrings(input, elements, data, offset, ends);
-    ends += elements;
+    rest = CopyStrings(input, ElementCount(input.dims), rest);
   }
-  return offset;
+  return column.length - kListHead - elements * kStringHead;
 }
 
 }  // namespace pytriton

@@ -37,7 +37,7 @@ Share ShareOf(const TensorRecord& record, uint64_t first_row, uint64_t rows, boo
 }
 
 uint64_t CopyOutput(Response& response, const Binding::Tensor& output, const TensorRecord& record,
-                    const Share& share, const SlotView& slot) {
+                    const Share& share, const SlotView& slot, const ResultTable& results) {
   const std::span<const int64_t> dims(share.dims.data(), record.rank);
   if (record.datatype != TRITONSERVER_TYPE_BYTES) {
     const uint64_t element = ElementSize(record.datatype);
@@ -48,12 +48,11 @@ uint64_t CopyOutput(Response& response, const Binding::Tensor& output, const Ten
     }
     return size;
   }
-  const std::vector<uint64_t> offsets = CopyStringOffsets(slot, record, share.first, share.count);
-  const uint64_t data_size = offsets.back() - offsets.front();
+  const std::span<const uint64_t> starts = results.Strings(record).subspan(share.first, share.count + 1);
+  const uint64_t data_size = starts.back() - starts.front() - share.count * kStringHead;
   std::byte* const to =
       response.AddOutput(output.name, record.datatype, dims, share.count * kLengthPrefix + data_size);
-  const uint64_t table_size = (ElementCount({record.dims, record.rank}) + 1) * sizeof(uint64_t);
-  WriteStrings(offsets, slot.base + record.offset + table_size, to);
+  WriteStrings(starts, slot.base + record.offset, to);
   return data_size;
 }
 
@@ -78,7 +77,7 @@ uint64_t SendResponse(const Binding& binding, const SlotView& slot, const Result
   for (const uint32_t output : request.outputs) {
     if (const TensorRecord* record = results.Find(index, output)) {
       const Share share = ShareOf(*record, first_row, request.rows, binding.batching);
-      copied += CopyOutput(response, binding.outputs[output], *record, share, slot);
+      copied += CopyOutput(response, binding.outputs[output], *record, share, slot, results);
     }
   }
   if (const ResponseRecord* record = results.Response(index)) {

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "pytriton/shm_layout.h"
+
 namespace pytriton {
 
 namespace {
@@ -26,6 +28,11 @@ void CheckStrings(const Input& input, uint64_t elements) {
                                                 " of " + std::to_string(elements));
     }
     left -= kLengthPrefix + length;
+    if (length > kLongestString) {
+      throw Failure(Code::kUnsupported, std::string("input \"") + input.name + "\": element " +
+                                            std::to_string(element) + " has " + std::to_string(length) +
+                                            " bytes; strings have to be shorter than 2 GiB");
+    }
   }
   if (left > 0) {
     throw Failure(Code::kInvalidArgument, std::string("input \"") + input.name +
@@ -34,22 +41,27 @@ void CheckStrings(const Input& input, uint64_t elements) {
   }
 }
 
-void CopyStrings(const Input& input, uint64_t elements, std::byte* data, uint64_t& offset, uint64_t* ends) {
+std::span<std::byte> CopyStrings(const Input& input, uint64_t elements, std::span<std::byte> to) {
   InputReader reader(input);
   for (uint64_t element = 0; element < elements; ++element) {
     uint32_t length = 0;
-    ReadLength(reader, length);
-    reader.Read(data + offset, length);
-    offset += length;
-    ends[element] = offset;
+    if (!ReadLength(reader, length) || to.size() < kStringHead || to.size() - kStringHead < length ||
+        !reader.Read(to.data() + kStringHead, length)) {
+      throw Failure(Code::kInvalidArgument, std::string("input \"") + input.name +
+                                                "\": its strings were changed while they were read");
+    }
+    to[0] = std::byte{kStringTag};
+    std::memcpy(to.data() + 1, &length, sizeof(length));
+    to = to.subspan(kStringHead + length);
   }
+  return to;
 }
 
-void WriteStrings(std::span<const uint64_t> offsets, const std::byte* data, std::byte* to) {
-  for (size_t element = 0; element + 1 < offsets.size(); ++element) {
-    const auto length = static_cast<uint32_t>(offsets[element + 1] - offsets[element]);
+void WriteStrings(std::span<const uint64_t> starts, const std::byte* tensor, std::byte* to) {
+  for (size_t element = 0; element + 1 < starts.size(); ++element) {
+    const auto length = static_cast<uint32_t>(starts[element + 1] - starts[element] - kStringHead);
     std::memcpy(to, &length, sizeof(length));
-    std::memcpy(to + sizeof(length), data + offsets[element], length);
+    std::memcpy(to + sizeof(length), tensor + starts[element] + kStringHead, length);
     to += sizeof(length) + length;
   }
 }

@@ -43,16 +43,18 @@ class InputReader {
   std::span<const std::byte> buffer_;
 };
 
-// Triton's BYTES are elements of { u32 length, data }; ours are a table of offsets and the data.
+// Triton's BYTES are elements of { u32 length, data }; ours have a tag before each (see shm_layout.h).
 inline constexpr uint64_t kLengthPrefix = sizeof(uint32_t);
 
-// Throws Failure unless the input is `elements` well-formed elements.
+// Throws Failure unless the input is `elements` well-formed elements that a worker can read.
 void CheckStrings(const Input& input, uint64_t elements);
 
-// Appends the elements of an input: their data from `data` + *`offset` on, and the end of each to `ends`.
-void CopyStrings(const Input& input, uint64_t elements, std::byte* data, uint64_t& offset, uint64_t* ends);
+// Copies the elements of an input to the start of `to` and returns what is left of that. Throws Failure when
+// they are not those that were checked: a client can write to memory that it shares with the server.
+std::span<std::byte> CopyStrings(const Input& input, uint64_t elements, std::span<std::byte> to);
 
-// Writes elements as Triton wants them. `offsets` has one entry more than there are elements.
-void WriteStrings(std::span<const uint64_t> offsets, const std::byte* data, std::byte* to);
+// Writes elements as Triton wants them. `starts`, counted from `tensor`, has one entry more than there are
+// elements.
+void WriteStrings(std::span<const uint64_t> starts, const std::byte* tensor, std::byte* to);
 
 }  // namespace pytriton

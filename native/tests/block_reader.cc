@@ -74,20 +74,22 @@ std::vector<std::string> ReadBlock::Input::Strings() const {
     elements *= static_cast<uint64_t>(dim);
   }
   const Reader reader(data.data(), {0, data.size()});
-  const uint64_t table = (elements + 1) * sizeof(uint64_t);
   std::vector<std::string> strings;
-  uint64_t entry = 0;
-  auto begin = reader.Read<uint64_t>(entry);
-  if (begin != 0) {
-    throw std::logic_error("the first string does not start at 0");
+  uint64_t at = 0;
+  const auto read_head = [&](uint8_t tag) {
+    if (reader.Read<uint8_t>(at) != tag) {
+      throw std::logic_error("no tag " + std::to_string(tag) + " where it should be");
+    }
+    return reader.Read<uint32_t>(at);
+  };
+  if (read_head(kListTag) != elements) {
+    throw std::logic_error("a list of another number of strings than its shape says");
   }
   for (uint64_t element = 0; element < elements; ++element) {
-    const auto end = reader.Read<uint64_t>(entry);
-    uint64_t offset = table + begin;
-    strings.push_back(reader.ReadText(offset, end - begin));
-    begin = end;
+    const uint64_t length = read_head(kStringTag);
+    strings.push_back(reader.ReadText(at, length));
   }
-  if (table + begin != data.size()) {
+  if (at != data.size()) {
     throw std::logic_error("a tensor of strings has another length than it says");
   }
   return strings;

@@ -57,7 +57,7 @@ TEST_CASE("greetings that are refused, with the reason, and cost the others noth
   CHECK(Contains(RejectionOf(session, hello), "not one of a pytriton worker"));
   hello = FakeWorker::GoodHello();
   hello.version += 1;
-  CHECK(Contains(RejectionOf(session, hello), "protocol version 2"));
+  CHECK(Contains(RejectionOf(session, hello), "protocol version 3"));
   hello = FakeWorker::GoodHello();
   hello.layout_hash ^= 1;
   CHECK(Contains(RejectionOf(session, hello), "use the same pytriton on both sides"));

@@ -39,11 +39,12 @@ void PrintNumbers(const char* name, const Number (&numbers)[count]) {
     #name, sizeof(name) \
   }
 
-constexpr Number kConstants[] = {NUMBER(kMagic),        NUMBER(kProtocolVersion),  NUMBER(kMaxRank),
-                                 NUMBER(kAllRequests),  NUMBER(kTensorAlignment),  NUMBER(kFlagFinal),
-                                 NUMBER(kFlagReleased), NUMBER(kRequestCancelled), NUMBER(kResponseNone),
-                                 NUMBER(kResponseLast), NUMBER(kLimitOfWorker),    NUMBER(kLimitOfModel),
-                                 NUMBER(kLimitOfAll)};
+constexpr Number kConstants[] = {
+    NUMBER(kMagic),           NUMBER(kProtocolVersion),  NUMBER(kMaxRank),       NUMBER(kAllRequests),
+    NUMBER(kTensorAlignment), NUMBER(kListTag),          NUMBER(kStringTag),     NUMBER(kListHead),
+    NUMBER(kStringHead),      NUMBER(kMostStrings),      NUMBER(kLongestString), NUMBER(kFlagFinal),
+    NUMBER(kFlagReleased),    NUMBER(kRequestCancelled), NUMBER(kResponseNone),  NUMBER(kResponseLast),
+    NUMBER(kLimitOfWorker),   NUMBER(kLimitOfModel),     NUMBER(kLimitOfAll)};
 constexpr Number kKinds[] = {KIND(kWelcome), KIND(kReject),    KIND(kExecute), KIND(kReserved),
                              KIND(kRefused), KIND(kResult),    KIND(kReserve), KIND(kRelease),
                              KIND(kSynced),  KIND(kCancelled), KIND(kSync)};

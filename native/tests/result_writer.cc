@@ -35,20 +35,20 @@ class Cursor {
   uint64_t end_;
 };
 
+std::string Head(uint8_t tag, size_t size) {
+  const auto number = static_cast<uint32_t>(size);
+  return static_cast<char>(tag) + std::string(reinterpret_cast<const char*>(&number), sizeof(number));
+}
+
 }  // namespace
 
-std::vector<std::byte> StringTable(const std::vector<std::string>& values) {
-  std::vector<uint64_t> offsets{0};
-  std::string data;
+std::vector<std::byte> StringList(const std::vector<std::string>& values) {
+  std::string list = Head(kListTag, values.size());
   for (const std::string& value : values) {
-    data += value;
-    offsets.push_back(data.size());
+    list += Head(kStringTag, value.size()) + value;
   }
-  std::vector<std::byte> bytes(offsets.size() * sizeof(uint64_t) + data.size());
-  std::memcpy(bytes.data(), offsets.data(), offsets.size() * sizeof(uint64_t));
-  std::copy_n(reinterpret_cast<const std::byte*>(data.data()), data.size(),
-              bytes.begin() + static_cast<ptrdiff_t>(offsets.size() * sizeof(uint64_t)));
-  return bytes;
+  const auto* begin = reinterpret_cast<const std::byte*>(list.data());
+  return {begin, begin + list.size()};
 }
 
 std::string PackParameter(const std::string& key, ParameterType type, const std::string& value) {
@@ -72,7 +72,7 @@ ResultWriter& ResultWriter::Add(uint32_t tensor, uint32_t request, uint32_t data
 
 ResultWriter& ResultWriter::AddStrings(uint32_t tensor, uint32_t request, std::vector<int64_t> dims,
                                        const std::vector<std::string>& values) {
-  return Add(tensor, request, kBytesType, std::move(dims), StringTable(values));
+  return Add(tensor, request, kBytesType, std::move(dims), StringList(values));
 }
 
 ResultWriter& ResultWriter::AddError(uint32_t request, uint32_t code, std::string text) {

@@ -53,6 +53,6 @@ class ResultWriter {
 std::string PackParameter(const std::string& key, ParameterType type, const std::string& value);
 
 // A BYTES tensor as it lies in shared memory.
-std::vector<std::byte> StringTable(const std::vector<std::string>& values);
+std::vector<std::byte> StringList(const std::vector<std::string>& values);
 
 }  // namespace pytriton::testing

@@ -21,6 +21,7 @@ namespace {
 using testing::Contains;
 using testing::Pack;
 using testing::ResultWriter;
+using testing::StringList;
 
 constexpr uint32_t kInt32 = TRITONSERVER_TYPE_INT32;
 constexpr uint32_t kBytes = TRITONSERVER_TYPE_BYTES;
@@ -81,7 +82,7 @@ TEST_CASE("results for the whole batch are found for each request") {
     CHECK(results.Error(request) == nullptr);
   }
   CHECK_FALSE(results.has_errors());
-  CHECK(results.tensor_bytes() == 24 + 4 * 8 + 4);
+  CHECK(results.tensor_bytes() == 24 + kListHead + 3 * kStringHead + 4);
 }
 
 TEST_CASE("results for single requests, errors and missing outputs") {
@@ -312,43 +313,42 @@ TEST_CASE("element counts and sizes") {
   CHECK(ElementSize(0xffffffff) == 0);
 }
 
-TEST_CASE("offsets of strings are copied out and checked") {
+TEST_CASE("strings are found and checked") {
   Slot slot;
   const ResultTable results = slot.Read(GoodResults());
-  const TensorRecord& record = *results.Find(0, 1);
-  CHECK(CopyStringOffsets(slot.view(), record, 0, 3) == std::vector<uint64_t>{0, 1, 1, 4});
-  CHECK(CopyStringOffsets(slot.view(), record, 2, 1) == std::vector<uint64_t>{1, 4});
-  CHECK(CopyStringOffsets(slot.view(), record, 3, 0) == std::vector<uint64_t>{4});
-
-  const auto with_offsets = [&](std::vector<uint64_t> offsets) {
-    std::memcpy(slot.base() + record.offset, offsets.data(), offsets.size() * sizeof(uint64_t));
-    return CopyStringOffsets(slot.view(), record, 0, 3);
-  };
-  CHECK_NOTHROW(with_offsets({4, 4, 4, 4}));
-  CHECK_THROWS_AS(with_offsets({0, 2, 1, 4}), ProtocolError);
-  CHECK_THROWS_AS(with_offsets({0, 1, 2, 5}), ProtocolError);
-  CHECK_THROWS_AS(with_offsets({0, 1, 2, std::numeric_limits<uint64_t>::max()}), ProtocolError);
-  CHECK_THROWS_AS(with_offsets({5, 5, 5, 5}), ProtocolError);
-  CHECK_THROWS_AS(with_offsets({1, 0, 0, 0}), ProtocolError);
+  const auto starts = results.Strings(*results.Find(0, 1));
+  CHECK(std::vector<uint64_t>(starts.begin(), starts.end()) == std::vector<uint64_t>{5, 11, 16, 24});
+  CHECK(results.Strings(*results.Find(0, 0)).empty());
 }
 
-TEST_CASE("strings that Triton's four-byte length cannot tell are an error of their request") {
-  // Nothing behind the table is read before the lengths are known, so none of it has to exist.
-  std::vector<std::byte> memory(3 * sizeof(uint64_t));
-  const uint64_t most = std::numeric_limits<uint32_t>::max();
-  const std::vector<Block> blocks{{0, 8 * most}};
-  TensorRecord record{};
-  record.datatype = kBytes;
-  record.rank = 1;
-  record.dims[0] = 2;
-  record.length = 3 * sizeof(uint64_t) + 4 * most;
-  const auto with_offsets = [&](std::vector<uint64_t> offsets) {
-    std::memcpy(memory.data(), offsets.data(), offsets.size() * sizeof(uint64_t));
-    return CopyStringOffsets({memory.data(), blocks}, record, 0, 2);
+TEST_CASE("lists of strings that lie") {
+  const std::vector<std::byte> good = StringList({"a", "", "ccc"});
+  const auto read = [](std::vector<std::byte> data) {
+    Slot slot;
+    ResultWriter results = GoodResults();
+    results.tensors[1].record.length = data.size();
+    results.tensors[1].data = std::move(data);
+    slot.Read(results);
   };
-  CHECK_NOTHROW(with_offsets({0, most, 2 * most}));
-  CHECK_THROWS_AS(with_offsets({0, 1, most + 2}), Failure);
-  CHECK_THROWS_AS(with_offsets({0, most + 1, most + 1}), Failure);
+  const auto with = [&](size_t at, uint8_t value) {
+    std::vector<std::byte> data = good;
+    data[at] = std::byte{value};
+    return data;
+  };
+  CHECK_NOTHROW(read(good));
+  for (size_t size = 0; size < good.size(); ++size) {
+    CHECK_THROWS_AS(read({good.begin(), good.begin() + static_cast<ptrdiff_t>(size)}), ProtocolError);
+  }
+  std::vector<std::byte> longer = good;
+  longer.push_back(std::byte{0});
+  CHECK_THROWS_AS(read(longer), ProtocolError);
+  CHECK_THROWS_AS(read(with(0, '(')), ProtocolError);    // no list
+  CHECK_THROWS_AS(read(with(1, 2)), ProtocolError);      // of two
+  CHECK_THROWS_AS(read(with(1, 4)), ProtocolError);      // of four
+  CHECK_THROWS_AS(read(with(11, 'u')), ProtocolError);   // its second is no bytes
+  CHECK_THROWS_AS(read(with(12, 1)), ProtocolError);     // and longer than it is
+  CHECK_THROWS_AS(read(with(15, 0xff)), ProtocolError);  // much longer
+  CHECK_THROWS_AS(read(with(17, 2)), ProtocolError);     // the last one is shorter
 }
 
 }  // namespace pytriton

@@ -242,10 +242,10 @@ TEST_CASE("a request that nobody answered is answered when it is dropped") {
   CHECK(outcome->message == "the request was dropped");
 }
 
-TEST_CASE("offsets of strings that lie end the batch, whose requests are answered by its owner") {
+TEST_CASE("lengths of strings that lie end the batch, whose requests are answered by its owner") {
   Scattering scattering;
   ResultWriter results = GoodResults();
-  results.tensors[1].data[2 * sizeof(uint64_t)] = std::byte{200};
+  results.tensors[1].data[kListHead + 1] = std::byte{200};
   CHECK_THROWS_AS(scattering.Run(results), ProtocolError);
 }
 

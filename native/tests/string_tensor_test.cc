@@ -3,11 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <cstring>
 #include <string>
 #include <vector>
 
 #include "core/failure.h"
 #include "fake_triton.h"
+#include "pytriton/shm_layout.h"
 #include "support.h"
 
 namespace pytriton {
@@ -29,13 +31,17 @@ Bytes ThereAndBack(std::vector<Bytes> buffers, uint64_t elements) {
   TRITONBACKEND_Input handle = StringInput(std::move(buffers), static_cast<int64_t>(elements));
   const Input input(&handle);
   CheckStrings(input, elements);
-  std::vector<uint64_t> offsets(elements + 1);
-  Bytes data(input.byte_size - elements * kLengthPrefix);
-  uint64_t offset = 0;
-  CopyStrings(input, elements, data.data(), offset, offsets.data() + 1);
-  CHECK(offset == data.size());
-  Bytes written(elements * kLengthPrefix + data.size());
-  WriteStrings(offsets, data.data(), written.data());
+  Bytes tensor(input.byte_size + elements * (kStringHead - kLengthPrefix));
+  CHECK(CopyStrings(input, elements, tensor).empty());
+  std::vector<uint64_t> starts{0};
+  for (uint64_t element = 0; element < elements; ++element) {
+    CHECK(tensor[starts.back()] == std::byte{kStringTag});
+    uint32_t length = 0;
+    std::memcpy(&length, tensor.data() + starts.back() + 1, sizeof(length));
+    starts.push_back(starts.back() + kStringHead + length);
+  }
+  Bytes written(input.byte_size);
+  WriteStrings(starts, tensor.data(), written.data());
   return written;
 }
 
@@ -93,6 +99,22 @@ TEST_CASE("strings that end too early or too late, cut anywhere") {
   CHECK(Contains(ComplaintAbout({testing::Pack<uint32_t>({0xffffffff})}, 1), "end within element 0"));
   CHECK(Contains(ComplaintAbout({testing::Pack<uint32_t>({0xffffffff, 0})}, 1), "end within element 0"));
   CHECK(Contains(ComplaintAbout({testing::Pack<uint32_t>({0})}, uint64_t{1} << 62), "end within element 1"));
+}
+
+TEST_CASE("strings that were changed after they had been checked go nowhere else") {
+  const Bytes packed = PackStrings({"one", "three"});
+  TRITONBACKEND_Input handle = StringInput({packed}, 2);
+  const Input input(&handle);
+  const auto copy = [&](size_t room) {
+    Bytes tensor(room);
+    CopyStrings(input, 2, tensor);
+  };
+  CHECK_NOTHROW(copy(packed.size() + 2));
+  for (size_t room = 0; room < packed.size() + 2; ++room) {
+    CHECK_THROWS_AS(copy(room), Failure);
+  }
+  handle.buffers[0].pop_back();
+  CHECK_THROWS_AS(copy(packed.size() + 2), Failure);
 }
 
 TEST_CASE("InputReader reads across buffers and knows when it is at the end") {

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import marshal
+import operator
 import struct
 from io import BytesIO
 from typing import Any, Final
@@ -14,7 +15,11 @@ import numpy.typing as npt
 __all__ = ["pack_strings", "unpack_strings"]
 
 _MANY: Final = 64
-_HEAD: Final = 5
+_SHORT: Final = 255
+# A list of bytes in the format of marshal: a tag and the count; for each string a tag, then as on the wire.
+_VERSION: Final = 2
+_LIST_HEAD: Final = 5
+_TAG: Final = b"s"
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -35,22 +40,29 @@ def pack_strings(array: npt.NDArray[Any]) -> bytes:
     strings: list[Any] = array.ravel().tolist()
     if array.dtype.kind == "U":
         strings = [string.encode() for string in strings]
-    try:
-        return _pack(strings)
-    except TypeError:  # some are no bytes
-        return _pack([_as_bytes(string, index) for index, string in enumerate(strings)])
-
-
-def _pack(strings: list[Any]) -> bytes:
+    if operator.countOf(map(type, strings), bytes) != len(strings):
+        strings = [_as_bytes(string, index) for index, string in enumerate(strings)]
+    if len(strings) >= _MANY and (many := _pack_many(strings)) is not None:
+        return many
     lengths = list(map(len, strings))
     pieces = [b""] * (2 * len(strings))
     pieces[0::2] = map(_Prefixes().__getitem__, lengths)
     pieces[1::2] = strings
-    # Looks at each of them on the way; views may have other lengths than their bytes.
-    packed = b"".join(pieces)
-    if len(packed) != _LENGTH.size * len(strings) + sum(lengths):
-        raise TypeError
-    return packed
+    return b"".join(pieces)
+
+
+def _pack_many(strings: list[bytes]) -> bytes | None:
+    """Short strings without zero bytes, of which marshal makes a list in one call; None for others."""
+    if max(map(len, strings[:: len(strings) // _MANY])) > _SHORT:
+        return None
+    marshalled = np.frombuffer(marshal.dumps(strings, _VERSION), np.uint8)
+    lengths = _find_lengths(marshalled, len(strings), _LIST_HEAD, len(_TAG))
+    if lengths is None:
+        return None
+    is_packed = np.ones(len(marshalled), np.bool_)
+    is_packed[:_LIST_HEAD] = False
+    is_packed[lengths - len(_TAG)] = False
+    return marshalled[is_packed].tobytes()
 
 
 def unpack_strings(data: Any, count: int) -> npt.NDArray[Any]:
@@ -75,28 +87,43 @@ def unpack_strings(data: Any, count: int) -> npt.NDArray[Any]:
 
 
 def _unpack_many(data: Any, count: int) -> npt.NDArray[Any] | None:
-    """Short strings without zero bytes, where lengths are found by their zeros; None for others."""
-    array = np.frombuffer(data, np.uint8)
-    if len(array) < 4 * count:
+    """Short strings without zero bytes, of which marshal reads a list in one call; None for others."""
+    packed = np.frombuffer(data, np.uint8)
+    lengths = _find_lengths(packed, count, 0, 0)
+    if lengths is None:
         return None
-    zero = array == 0
-    starts = np.flatnonzero(zero[1:-2] & zero[2:-1] & zero[3:])
-    if len(starts) != count:
-        # An empty string's length makes the byte before it look like one.
-        starts = starts[np.append(np.diff(starts) != 1, True)]
-    if len(starts) != count or starts[0] != 0:
-        return None
-    ends = starts + 4 + array[starts]
-    if ends[-1] != len(array) or not np.array_equal(ends[:-1], starts[1:]):
-        return None
-    # In Python's marshal format a list of bytes is the same, with an "s" before each length.
-    marshalled = np.full(_HEAD + count + len(array), ord("s"), np.uint8)
-    marshalled[:_HEAD] = np.frombuffer(b"[" + _LENGTH.pack(count), np.uint8)
-    is_string = np.ones(len(marshalled), np.bool_)
-    is_string[:_HEAD] = False
-    is_string[starts + np.arange(_HEAD, _HEAD + count)] = False
-    marshalled[is_string] = array
+    marshalled = np.full(_LIST_HEAD + count + len(packed), ord(_TAG), np.uint8)
+    marshalled[:_LIST_HEAD] = np.frombuffer(b"[" + _LENGTH.pack(count), np.uint8)
+    is_packed = np.ones(len(marshalled), np.bool_)
+    is_packed[:_LIST_HEAD] = False
+    is_packed[lengths + np.arange(_LIST_HEAD, _LIST_HEAD + count)] = False
+    marshalled[is_packed] = packed
     return np.fromiter(marshal.loads(marshalled.tobytes()), np.dtype(object), count)
+
+
+def _find_lengths(array: npt.NDArray[np.uint8], count: int, start: int, tag: int) -> npt.NDArray[Any] | None:
+    """Where the lengths of short strings are, found by the zeros in them; None where they cannot be told.
+
+    Args:
+        array: From `start` on strings, each behind a tag of so many bytes, and its length.
+        count: How many they are.
+        start: Where the first one begins.
+        tag: Bytes of a tag.
+    """
+    if len(array) < start + count * (tag + _LENGTH.size):
+        return None
+    zero = array[start:] == 0
+    lengths = np.flatnonzero(zero[1:-2] & zero[2:-1] & zero[3:])
+    if len(lengths) != count:
+        # An empty string's length makes the byte before it look like one.
+        lengths = lengths[np.append(np.diff(lengths) != 1, True)]
+    lengths += start
+    if len(lengths) != count or lengths[0] != start + tag:
+        return None
+    ends = lengths + _LENGTH.size + array[lengths]
+    if ends[-1] != len(array) or not np.array_equal(ends[:-1] + tag, lengths[1:]):
+        return None
+    return lengths
 
 
 def _unpack_same_lengths(data: Any, count: int) -> npt.NDArray[Any] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
 from time import monotonic_ns
 from typing import Any, Final, NamedTuple
 
@@ -100,8 +99,10 @@ def _encoded(array: Array) -> bytes:
     if array.dtype != object:
         return array.tobytes()
     strings = array.ravel().tolist()
-    offsets = [0, *accumulate(map(len, strings))]
-    return struct.pack(f"={len(offsets)}Q", *offsets) + b"".join(strings)
+    pieces = [struct.pack("=BI", layout.LIST_TAG, len(strings))]
+    for string in strings:
+        pieces += struct.pack("=BI", layout.STRING_TAG, len(string)), string
+    return b"".join(pieces)
 
 
 def _meta(request: Requested) -> bytes:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -73,9 +72,12 @@ def _tensor(datatype: int, shape: tuple[int, ...], content: bytes) -> Array:
     if datatype != dtypes.BYTES.number:
         return np.frombuffer(content, element_dtype(datatype)).reshape(shape).copy()
     count = math.prod(shape)
-    offsets = struct.unpack_from(f"={count + 1}Q", content)
-    text = content[8 * (count + 1) :]
-    strings = (text[begin:end] for begin, end in pairwise(offsets))
+    strings, cursor = [], layout.LIST_HEAD
+    for _ in range(count):
+        _, length = struct.unpack_from("=BI", content, cursor)
+        cursor += layout.STRING_HEAD
+        strings.append(content[cursor : cursor + length])
+        cursor += length
     return np.fromiter(strings, np.dtype(object), count).reshape(shape)
 
 

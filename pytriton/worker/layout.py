@@ -19,9 +19,13 @@ __all__ = [
     "LIMIT_OF_ALL",
     "LIMIT_OF_MODEL",
     "LIMIT_OF_WORKER",
+    "LIST_HEAD",
+    "LIST_TAG",
+    "LONGEST_STRING",
     "MAGIC",
     "MAX_RANK",
     "MESSAGE",
+    "MOST_STRINGS",
     "PARAMETER_BOOL",
     "PARAMETER_DOUBLE",
     "PARAMETER_HEADER",
@@ -41,6 +45,8 @@ __all__ = [
     "RESPONSE_RECORD",
     "RESULT",
     "RESULT_HEADER",
+    "STRING_HEAD",
+    "STRING_TAG",
     "STRUCTURES",
     "SYNC",
     "SYNCED",
@@ -54,10 +60,17 @@ __all__ = [
 ]
 
 MAGIC: Final = 0x31574E4F54525450
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 MAX_RANK: Final = 16
 ALL_REQUESTS: Final = 0xFFFFFFFF
 TENSOR_ALIGNMENT: Final = 64
+
+LIST_TAG: Final = 0x5B
+STRING_TAG: Final = 0x73
+LIST_HEAD: Final = 5
+STRING_HEAD: Final = 5
+MOST_STRINGS: Final = 0x7FFFFFFF
+LONGEST_STRING: Final = 0x7FFFFFFF
 
 # Plain integers: comparing with a member of an enumeration costs more than the rest of reading a message.
 WELCOME: Final = 1

@@ -9,7 +9,6 @@ import socket
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from mmap import mmap
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -290,12 +289,15 @@ class Link:
         if datatype != dtypes.BYTES.number:
             return np.frombuffer(data, element_dtype(datatype)).reshape(shape).copy()
         count = math.prod(shape)
-        offsets = struct.unpack_from(f"={count + 1}Q", data)
-        assert offsets[0] == 0
-        assert offsets[-1] == length - 8 * (count + 1)
-        text = data[8 * (count + 1) :]
-        strings = np.empty(count, object)
-        strings[:] = [text[begin:end] for begin, end in pairwise(offsets)]
+        assert struct.unpack_from("=BI", data) == (layout.LIST_TAG, count)
+        strings, cursor = np.empty(count, object), layout.LIST_HEAD
+        for index in range(count):
+            tag, size = struct.unpack_from("=BI", data, cursor)
+            assert tag == layout.STRING_TAG
+            cursor += layout.STRING_HEAD
+            strings[index] = data[cursor : cursor + size]
+            cursor += size
+        assert cursor == length
         return strings.reshape(shape)
 
     @staticmethod

@@ -5,7 +5,9 @@
 // field, and the handshake carries a hash of it. Integers are native-endian; offsets count from the start of
 // the worker's segment.
 //
-// BYTES tensors, both ways: u64 offsets[n + 1], counted from the first byte after this table, then the data.
+// BYTES tensors, both ways: a list of bytes as Python's marshal module writes it, which reads and writes all
+// strings in one call: kListTag, u32 count, then for each string kStringTag, u32 length, the data. Nothing is
+// padded.
 #pragma once
 
 #include <cstddef>
@@ -15,10 +17,18 @@
 namespace pytriton {
 
 inline constexpr uint64_t kMagic = 0x31574e4f54525450;  // "PTRTONW1"
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 inline constexpr uint32_t kMaxRank = 16;
 inline constexpr uint32_t kAllRequests = 0xffffffff;
 inline constexpr uint64_t kTensorAlignment = 64;
+
+// BYTES tensors.
+inline constexpr uint8_t kListTag = '[';
+inline constexpr uint8_t kStringTag = 's';
+inline constexpr uint64_t kListHead = 5;                // bytes of a tag and a count
+inline constexpr uint64_t kStringHead = 5;              // bytes of a tag and a length
+inline constexpr uint64_t kMostStrings = 0x7fffffff;    // in a list
+inline constexpr uint64_t kLongestString = 0x7fffffff;  // that marshal reads
 
 enum class Kind : uint32_t {
   kWelcome = 1,    // length: bytes of the segment, whose descriptor comes with the packet

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -26,6 +25,41 @@ void CopyRecords(const SlotView& slot, uint64_t offset, std::vector<T>& records)
 
 [[noreturn]] void Reject(const TensorRecord& record, const std::string& why) {
   throw ProtocolError("result for output " + std::to_string(record.tensor) + ": " + why);
+}
+
+uint32_t ReadNumber(const std::byte* from) {
+  uint32_t number = 0;
+  std::memcpy(&number, from, sizeof(number));
+  return number;
+}
+
+// Where the strings of a tensor begin, and its end. Read only once: what is true of them now, a worker may
+// change at any time.
+std::vector<uint64_t> FindStrings(const std::byte* tensor, const TensorRecord& record, uint64_t elements) {
+  if (std::to_integer<uint8_t>(tensor[0]) != kListTag || ReadNumber(tensor + 1) != elements) {
+    Reject(record, "no list of " + std::to_string(elements) + " strings");
+  }
+  std::vector<uint64_t> starts;
+  starts.reserve(elements + 1);
+  uint64_t at = kListHead;
+  for (uint64_t element = 0; element < elements; ++element) {
+    starts.push_back(at);
+    const uint64_t left = record.length - at;
+    if (left < kStringHead || std::to_integer<uint8_t>(tensor[at]) != kStringTag) {
+      Reject(record, "no string where element " + std::to_string(element) + " should be");
+    }
+    const uint64_t length = ReadNumber(tensor + at + 1);
+    if (length > left - kStringHead) {
+      Reject(record,
+             "its " + std::to_string(record.length) + " bytes end within element " + std::to_string(element));
+    }
+    at += kStringHead + length;
+  }
+  if (at != record.length) {
+    Reject(record, std::to_string(record.length - at) + " bytes follow its strings");
+  }
+  starts.push_back(at);
+  return starts;
 }
 
 // Takes parameters off a copy of what a worker wrote.
@@ -137,8 +171,12 @@ ResultTable::ResultTable(const SlotView& slot, const Message& message, const Res
   shared_rows_ = std::all_of(tensors_.begin(), tensors_.end(),
                              [](const TensorRecord& record) { return record.request == kAllRequests; });
   by_request_.resize(uint64_t{tensor_count_} * (shared_rows_ ? 1 : requests));
+  strings_.reserve(tensors_.size());
   for (const TensorRecord& record : tensors_) {
-    CheckTensor(slot, record, bounds);
+    const uint64_t elements = CheckTensor(slot, record, bounds);
+    strings_.push_back(record.datatype == kBytesType
+                           ? FindStrings(slot.base + record.offset, record, elements)
+                           : std::vector<uint64_t>());
     tensor_bytes_ += record.length;
     const bool all = record.request == kAllRequests;
     for (uint64_t row = all ? 0 : record.request; row * tensor_count_ < by_request_.size(); ++row) {
@@ -190,8 +228,8 @@ void ResultTable::ReadResponses(const SlotView& slot, uint32_t requests) {
   }
 }
 
-void ResultTable::CheckTensor(const SlotView& slot, const TensorRecord& record,
-                              const ResultBounds& bounds) const {
+uint64_t ResultTable::CheckTensor(const SlotView& slot, const TensorRecord& record,
+                                  const ResultBounds& bounds) const {
   if (record.tensor >= bounds.tensor_count) {
     Reject(record, "the model has " + std::to_string(bounds.tensor_count));
   }
@@ -214,8 +252,7 @@ void ResultTable::CheckTensor(const SlotView& slot, const TensorRecord& record,
   uint64_t expected = 0;
   bool fits = !__builtin_mul_overflow(elements, uint64_t{ElementSize(record.datatype)}, &expected);
   if (record.datatype == kBytesType) {
-    fits = elements < std::numeric_limits<uint64_t>::max() / sizeof(uint64_t) &&
-           (elements + 1) * sizeof(uint64_t) <= record.length;
+    fits = record.length >= kListHead && elements <= (record.length - kListHead) / kStringHead;
   } else {
     fits = fits && ElementSize(record.datatype) > 0 && expected == record.length;
   }
@@ -223,11 +260,16 @@ void ResultTable::CheckTensor(const SlotView& slot, const TensorRecord& record,
     Reject(record, std::to_string(record.length) + " bytes at " + std::to_string(record.offset) +
                        " do not hold its shape, or lie outside its slot");
   }
+  return elements;
 }
 
 const TensorRecord* ResultTable::Find(uint32_t request, uint32_t tensor) const {
   const uint64_t row = shared_rows_ ? 0 : request;
   return by_request_[row * tensor_count_ + tensor];
+}
+
+std::span<const uint64_t> ResultTable::Strings(const TensorRecord& record) const {
+  return strings_[static_cast<size_t>(&record - tensors_.data())];
 }
 
 const ErrorRecord* ResultTable::Error(uint32_t request) const {
@@ -249,27 +291,6 @@ std::vector<ResponseParameter> CopyParameters(const SlotView& slot, const Respon
     parameters.push_back(reader.Next());
   }
   return parameters;
-}
-
-std::vector<uint64_t> CopyStringOffsets(const SlotView& slot, const TensorRecord& record, uint64_t first,
-                                        uint64_t count) {
-  const uint64_t elements = ElementCount({record.dims, record.rank});
-  const uint64_t data_size = record.length - (elements + 1) * sizeof(uint64_t);
-  std::vector<uint64_t> offsets(count + 1);
-  std::memcpy(offsets.data(), slot.base + record.offset + first * sizeof(uint64_t),
-              offsets.size() * sizeof(uint64_t));
-  if (!std::is_sorted(offsets.begin(), offsets.end()) || offsets.back() > data_size) {
-    Reject(record, "string offsets that do not ascend within its " + std::to_string(data_size) + " bytes");
-  }
-  for (size_t element = 0; element < count; ++element) {
-    const uint64_t length = offsets[element + 1] - offsets[element];
-    if (length > std::numeric_limits<uint32_t>::max()) {
-      throw Failure(Code::kUnsupported, "a string of " + std::to_string(length) + " bytes in output " +
-                                            std::to_string(record.tensor) +
-                                            "; they have to be shorter than 4 GiB");
-    }
-  }
-  return offsets;
 }
 
 }  // namespace pytriton

@@ -44,6 +44,8 @@ class ResultTable {
   // Null when there is nothing to say.
   const ResponseRecord* Response(uint32_t request) const;
   bool has_errors() const { return !errors_.empty(); }
+  // Where the heads of the strings of a BYTES tensor begin, counted from its own offset, and where it ends.
+  std::span<const uint64_t> Strings(const TensorRecord& record) const;
 
   // Bytes of all tensors, to guess what the next batch needs.
   uint64_t tensor_bytes() const { return tensor_bytes_; }
@@ -51,9 +53,11 @@ class ResultTable {
  private:
   void ReadErrors(const SlotView& slot, uint32_t requests);
   void ReadResponses(const SlotView& slot, uint32_t requests);
-  void CheckTensor(const SlotView& slot, const TensorRecord& record, const ResultBounds& bounds) const;
+  // Its number of elements.
+  uint64_t CheckTensor(const SlotView& slot, const TensorRecord& record, const ResultBounds& bounds) const;
 
   std::vector<TensorRecord> tensors_;
+  std::vector<std::vector<uint64_t>> strings_;  // one entry a tensor; empty for those that are not BYTES
   std::vector<ErrorRecord> errors_;
   std::vector<ResponseRecord> responses_;
   // [request][tensor], one row when all records are for all requests.
@@ -79,11 +83,5 @@ uint32_t ElementSize(uint32_t datatype);
 
 // Product of dimensions. Throws ProtocolError when one is negative or the product does not fit.
 uint64_t ElementCount(std::span<const int64_t> dims);
-
-// Offsets of elements [first, first + count] of a BYTES tensor, copied out and checked: none lies beyond the
-// data, none before its predecessor. Throws ProtocolError, and Failure for strings that are longer than
-// Triton can say.
-std::vector<uint64_t> CopyStringOffsets(const SlotView& slot, const TensorRecord& record, uint64_t first,
-                                        uint64_t count);
 
 }  // namespace pytriton

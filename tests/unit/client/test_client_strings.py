@@ -48,7 +48,10 @@ def test_round_trip_as_tritonclient_has_it(strings: list[bytes]) -> None:
     [
         (np.array(["text", "żółw", ""]), [b"text", "żółw".encode(), b""]),
         (np.array([b"a", b"longer"]), [b"a", b"longer"]),
-        (objects("text", b"bytes", bytearray(b"c"), memoryview(b"d")), [b"text", b"bytes", b"c", b"d"]),
+        (
+            objects("text", b"bytes", bytearray(b"c"), memoryview(b"d"), np.bytes_(b"e")),
+            [b"text", b"bytes", b"c", b"d", b"e"],
+        ),
         (np.array([[b"a", b"b"], [b"c", b"d"]], object).T, [b"a", b"c", b"b", b"d"]),
         (np.array("alone"), [b"alone"]),
     ],
@@ -83,7 +86,7 @@ def test_malformed_data_is_refused(data: bytes, count: int) -> None:
         unpack_strings(data, count)
 
 
-@pytest.mark.parametrize("alphabet", [b"ab", b"\0a", b"\0"])
+@pytest.mark.parametrize("alphabet", [b"ab", b"\0a", b"\0", b"s", b"s\0\1"])
 @pytest.mark.parametrize("longest", [0, 3, 40, 300])
 def test_many_strings(alphabet: bytes, longest: int) -> None:
     chance = random.Random(f"{alphabet!r} {longest}")
