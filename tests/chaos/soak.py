@@ -30,7 +30,8 @@ class Look:
     """What the application, its server and the clients hold between two parts, when nobody asks."""
 
     seconds: float
-    app_rss: int
+    app_anonymous: int  # resident memory of its own
+    app_shared: int  # and of what it shares with the server
     server_rss: int
     clients_rss: int
     app_descriptors: int
@@ -45,7 +46,8 @@ class Look:
         app, server = os.getpid(), server_of(os.getpid())
         return cls(
             time.monotonic() - began,
-            memory(app)["VmRSS"],
+            memory(app)["RssAnon"],
+            memory(app)["RssShmem"],
             memory(server)["VmRSS"],
             memory(clients.pid)["VmRSS"],
             descriptors(app),

@@ -36,4 +36,4 @@ def test_no_answer_is_wrong_and_nothing_is_left() -> None:
     assert last.app_threads <= first.app_threads
     assert last.app_descriptors <= first.app_descriptors + 8
     assert last.server_descriptors <= first.server_descriptors + 8
-    assert last.app_rss <= first.app_rss + 128 * MEGABYTE
+    assert last.app_anonymous <= first.app_anonymous + 64 * MEGABYTE
