@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 
 from pytriton.request import Array
 from pytriton.worker.channel import Block, Channel, MemoryRefused
@@ -20,7 +20,7 @@ _TAKEN_OFFSET: Final = BLOCK_HEADER.offset("results_taken")
 
 def align(size: int) -> int:
     """Round up so that the next tensor is aligned."""
-    return (size + TENSOR_ALIGNMENT - 1) // TENSOR_ALIGNMENT * TENSOR_ALIGNMENT
+    return (size + TENSOR_ALIGNMENT - 1) & -TENSOR_ALIGNMENT
 
 
 class Arena:
@@ -56,13 +56,6 @@ class Arena:
         return offset if start <= offset and offset + array.nbytes <= start + length else None
 
 
-class _Piece(NamedTuple):
-    """Memory of one step of a stream."""
-
-    step: int
-    start: int
-
-
 class StreamArena(Arena):
     """Hands out memory of a slot in a ring: that of a step is used again when the server has dealt with it.
 
@@ -74,7 +67,8 @@ class StreamArena(Arena):
     def __init__(self, channel: Channel, slot: int, block: Block, free: Block) -> None:
         super().__init__(channel, slot, block, free)
         self._start = self._next
-        self._pieces: deque[_Piece] = deque()
+        self._pieces: deque[tuple[int, int]] = deque()
+        """Of what was taken and may be in use: the step, and where it starts."""
         self._sent = 0
         self._taken_offset = block.offset + _TAKEN_OFFSET
 
@@ -91,7 +85,7 @@ class StreamArena(Arena):
             offset = self._fit(size)
         if offset is None:
             offset = self._make_room(size)
-        self._pieces.append(_Piece(self._sent, offset))
+        self._pieces.append((self._sent, offset))
         self._next = offset + size
         return offset
 
@@ -123,13 +117,13 @@ class StreamArena(Arena):
         return self._start
 
     def _forget(self, steps: int) -> None:
-        while self._pieces and self._pieces[0].step < steps:
+        while self._pieces and self._pieces[0][0] < steps:
             self._pieces.popleft()
 
     def _fit(self, size: int) -> int | None:
         if not self._pieces:
             return self._start if size <= self._end - self._start else None
-        oldest = self._pieces[0].start
+        oldest = self._pieces[0][1]
         if self._next > oldest:
             if size <= self._end - self._next:
                 return self._next

@@ -208,7 +208,8 @@ class Worker:
             else:
                 result = caller.direct(**inputs)
                 end_ns = monotonic_ns()
-                if table := self._writer.write_small(segment, free, free_length, rows, result):
+                small = self._writer.small
+                if small is not None and (table := small.write(segment, free, free_length, rows, result)):
                     return table, begin_ns, end_ns, None
                 batch = self._reader.batch_of(inputs, segment, exporter, offset)
                 result = caller.finish(batch, result)

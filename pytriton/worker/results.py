@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
-
-import numpy as np
 
 from pytriton.batching.batch import BatchResult
 from pytriton.exceptions import ErrorCode
@@ -19,7 +17,6 @@ from pytriton.worker.failures import code_and_text, encode_text
 from pytriton.worker.layout import (
     ALL_REQUESTS,
     ERROR_RECORD,
-    MAX_RANK,
     RESPONSE_LAST,
     RESPONSE_NONE,
     RESPONSE_RECORD,
@@ -27,9 +24,9 @@ from pytriton.worker.layout import (
     TENSOR_RECORD,
     TENSOR_RECORD_OF_RANK,
 )
-from pytriton.worker.memory import Segment
 from pytriton.worker.outputs import Content, Output, declared_outputs
 from pytriton.worker.parameters import encode_parameters
+from pytriton.worker.small_results import IN_PLACE_SIZE, SmallResults
 
 __all__ = ["ResultWriter", "Step"]
 
@@ -37,8 +34,7 @@ LOGGER = logging.getLogger(__name__)
 
 # No request of a batch gets anything more.
 _ALL: Final = frozenset((ALL_REQUESTS,))
-# Below, copying costs less than finding out that it is not needed.
-_IN_PLACE_SIZE: Final = 64 * 1024
+_NONE: Final = frozenset[int]()
 
 
 class _Failure(NamedTuple):
@@ -107,56 +103,15 @@ class ResultWriter:
         self._outputs = declared_outputs(model, strict=strict)
         self._strict = strict
         self._decoupled = model.decoupled
-        self._small = model.batching and not strict
-        self._whole_table = align(RESULT_HEADER.size + TENSOR_RECORD.size * len(self._outputs))
+        self.small: SmallResults | None = None
+        """What takes a short way with results that it fits, if the model has any."""
+        if not strict:
+            self.small = SmallResults(self._outputs, batching=model.batching)
 
     @property
     def model_name(self) -> str:
         """Name of the model."""
         return self._model
-
-    def write_small(self, segment: Segment, start: int, length: int, rows: int, outputs: Any) -> Block | None:
-        """Place whole-batch outputs where nothing is left to decide; None, and nothing done, where there is.
-
-        That is: numpy arrays of the declared dtypes and the right batch size, small enough to be copied
-        anyway. It does in one go what `write` does step by step: for small tensors the steps are what costs.
-        """
-        if isinstance(outputs, (list, tuple)):
-            if len(outputs) != len(self._outputs):
-                return None
-            named: Iterable[tuple[str, Any]] = zip(self._outputs, outputs, strict=True)
-        elif isinstance(outputs, dict):
-            named = outputs.items()
-        else:
-            return None
-        memory, end = segment.memory, start + length
-        record = start + RESULT_HEADER.size
-        data = start + self._whole_table
-        if not self._small or data > end:
-            return None
-        copied = count = 0
-        for name, array in named:
-            output = self._outputs.get(name)
-            if output is None or type(array) is not np.ndarray or array.dtype is not output.number_dtype:
-                return None
-            shape, size = array.shape, array.nbytes
-            if not shape or shape[0] != rows or size >= _IN_PLACE_SIZE or size > end - data:
-                return None
-            rank = len(shape)
-            if rank > MAX_RANK or not array.flags.c_contiguous:
-                return None
-            # As bytes, which costs a fraction of making an array there. Typeshed learns in 3.12 that it may.
-            memory[data : data + size] = array  # type: ignore[call-overload]
-            TENSOR_RECORD_OF_RANK[rank].pack_into(
-                memory, record, output.index, ALL_REQUESTS, output.datatype, rank, data, size, *shape
-            )
-            record += TENSOR_RECORD.size
-            data += align(size)
-            copied += size
-            count += 1
-        RESULT_HEADER.pack_into(memory, start, count, 0, 0, 0)
-        segment.bytes_copied += copied
-        return Block(start, record - start)
 
     def write(self, arena: Arena, batch: RequestBatch, result: Any) -> Block:
         """Place a result, or an error for every request whose part of it is wrong."""
@@ -165,6 +120,8 @@ class ResultWriter:
     def write_step(self, arena: Arena, batch: RequestBatch, result: Any) -> Step:
         """Place one of any number of results."""
         try:
+            if self.small is not None and (placed := self.small.write_step(arena, batch, result)):
+                return Step(placed, _NONE)
             plan = self._plan(arena, batch, result)
             table = align(plan.table_size)
             start = arena.take(table + plan.data_size)
@@ -235,7 +192,7 @@ class ResultWriter:
                 continue
             array = output.check(value, rows)
             offset = None
-            if array.nbytes >= _IN_PLACE_SIZE:
+            if array.nbytes >= IN_PLACE_SIZE:
                 if not self._is_wanted(batch, request, name):
                     continue
                 if array.dtype == output.dtype and array.flags.c_contiguous:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from contextvars import copy_context
 from sys import getrefcount
 from time import monotonic_ns
@@ -52,12 +52,14 @@ class Stream:
 
     def is_over(self) -> bool:
         """Whether no request of the batch gets anything more."""
-        return len(self._ended) >= len(self.batch) or ALL_REQUESTS in self._ended
+        ended = self._ended
+        return bool(ended) and (len(ended) >= len(self.batch) or ALL_REQUESTS in ended)
 
-    def sent(self, ended: Iterable[int]) -> None:
+    def sent(self, ended: frozenset[int]) -> None:
         """Note that a step is on its way, and which requests get nothing after it."""
         self.arena.sent()
-        self._ended.update(ended)
+        if ended:
+            self._ended.update(ended)
 
     def note_cancelled(self) -> None:
         """Note which requests nobody wants answered any more."""
