@@ -33,6 +33,9 @@ LOGGER = logging.getLogger(__name__)
 _END: Final = object()
 _NOTHING: Final = Block(0, 0)
 _ABANDON_TIMEOUT_S: Final = 5.0
+# Asking for news costs as much as a short step. It is done that often at least; whoever waits for one of
+# them, or for a generator to be closed, does not notice.
+_LOOK_AFTER_NS: Final = 100_000
 
 
 class StreamServer:
@@ -62,6 +65,7 @@ class StreamServer:
         self._trouble: BaseException | None = None
         self._heartbeat: Heartbeat | None = None
         self._listening = False
+        self._looked_ns = 0
         self.served = 0
         """Batches that were begun."""
 
@@ -86,6 +90,11 @@ class StreamServer:
         return not self._turns and not self._tasks
 
     def _receive(self) -> None:
+        if self._turns and not self._tasks:
+            now = monotonic_ns()
+            if now - self._looked_ns < _LOOK_AFTER_NS:
+                return
+            self._looked_ns = now
         while (event := self._channel.next_event(wait=self._idle)) is not None:
             if isinstance(event, Cancelled):
                 self._cancel(event.slot)

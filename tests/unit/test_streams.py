@@ -247,6 +247,24 @@ def test_coroutines_of_a_model_that_answers_once_run_side_by_side() -> None:
             assert answers[index].released
 
 
+def test_streams_that_never_pause_let_others_begin() -> None:
+    ends = threading.Event()
+
+    def function(requests: Any) -> Iterator[Any]:
+        while not ends.is_set():
+            yield [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
+            if requests[0]["INPUT_1"][0, 0] == 1:
+                ends.set()
+
+    with streaming(function) as served:
+        served.execute(*requests_of(ROW))
+        other = served.execute(*requests_of(ROW + 1))
+        answers = [served.link.answer()]
+        while sum(bool(answer.message.flags & layout.FINAL) for answer in answers) < 2:
+            answers.append(served.link.answer())
+        assert other in {answer.message.slot for answer in answers}
+
+
 def test_memory_is_used_again() -> None:
     """A stream of any length lives in the memory that its batch came with."""
 
