@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Final
 
 from pytriton.triton import Limits, RestartPolicy
 from pytriton.workers import WorkerState
+from tests.chaos.allocated import allocated
 from tests.chaos.clients import Clients
 from tests.chaos.deaths import Deaths, Kill, is_ready
 from tests.chaos.models import IN_PROCESSES, models
@@ -30,7 +32,9 @@ class Look:
     """What the application, its server and the clients hold between two parts, when nobody asks."""
 
     seconds: float
-    app_anonymous: int  # resident memory of its own
+    app_blocks: int  # of Python's own allocator, in use
+    app_allocated: int  # by malloc, and in use; the application is this process
+    app_anonymous: int  # resident memory of its own, with what malloc keeps for later
     app_shared: int  # and of what it shares with the server
     server_rss: int
     clients_rss: int
@@ -46,6 +50,8 @@ class Look:
         app, server = os.getpid(), server_of(os.getpid())
         return cls(
             time.monotonic() - began,
+            sys.getallocatedblocks(),
+            allocated(),
             memory(app)["RssAnon"],
             memory(app)["RssShmem"],
             memory(server)["VmRSS"],
