@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control.h"
 
+#include <dlfcn.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -32,7 +33,8 @@ enum Op : uint32_t {
   kAwaitRelease = 4,
   kGiveUp = 5,
   kBeginUnload = 6,
-  kCutOff = 7
+  kCutOff = 7,
+  kBeginEnd = 8
 };
 constexpr int32_t kDone = -1;
 constexpr size_t kMaxText = 32 * 1024;
@@ -61,6 +63,14 @@ void RemoveWorkspace() {
   for (std::string line; std::getline(lines, line);) {
     std::error_code ignored;
     std::filesystem::remove_all(line, ignored);
+  }
+}
+
+// Lets the server tell callers that it is ending; does nothing where nothing of ours was preloaded.
+void BeginEnd() {
+  const auto set_ending = reinterpret_cast<void (*)()>(dlsym(RTLD_DEFAULT, "pytriton_set_ending"));
+  if (set_ending != nullptr) {
+    set_ending();
   }
 }
 
@@ -122,8 +132,11 @@ bool Control::WaitForPacket(int app_descriptor) const {
 
 void Control::Start(uint32_t op, uint32_t id, const std::string& model) {
   JoinDone();
+  // Here, where commands are in order.
   if (op == kLoad) {
-    models_.BeginLoading(model);  // here, where commands are in order
+    models_.BeginLoading(model);
+  } else if (op == kBeginEnd) {
+    BeginEnd();
   }
   const std::unique_lock lock(mutex_);
   Command& command = commands_.emplace_back();
@@ -175,6 +188,8 @@ std::string Control::Run(uint32_t op, const std::string& name) {
     case kGiveUp:
       models_.GiveUpLoading(name);
       return {};
+    case kBeginEnd:  // done where it came
+      return {};
     case kCounters:
       return models_.Counters();
     default:
@@ -210,6 +225,7 @@ void Control::JoinDone() {
 
 void Control::EndServer() {
   Log(TRITONSERVER_LOG_WARN, "the application has ended; ending the server");
+  BeginEnd();
   // Nobody will execute what is outstanding. In threads, because a model that is loading keeps others from
   // unloading.
   for (const std::string& name : models_.StopAll()) {

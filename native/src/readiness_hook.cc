@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "ending.h"
 #include "hook.h"
 
 namespace {
@@ -37,6 +38,9 @@ PYTRITON_EXPORT void pytriton_set_model_check(ModelCheck check) {
 PYTRITON_EXPORT void* TRITONSERVER_ServerIsReady(void* server, bool* ready) {
   void* const error = server_is_ready(server, ready);
   Check(error, nullptr, -1, ready);
+  if (error == nullptr && pytriton::ending) {
+    *ready = false;
+  }
   return error;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "ending.h"
 #include "hook.h"
 
 namespace {
@@ -40,7 +41,7 @@ PYTRITON_EXPORT void* TRITONSERVER_InferenceRequestNew(void** request, void* ser
   void* const error = request_new(request, server, model, version);
   const Enter entering = enter.load();
   if (error != nullptr || entering == nullptr || entering(*request, model)) {
-    return error;
+    return pytriton::OfEnding(error);
   }
   request_delete(*request);
   *request = nullptr;

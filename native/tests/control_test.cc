@@ -265,6 +265,7 @@ TEST_CASE("commands that do not exist, and packets that are none") {
     return TRITONSERVER_ErrorNew(TRITONSERVER_ERROR_INVALID_ARG, std::string(100'000, model[0]).c_str());
   };
   const Remote remote(server);
+  CHECK(remote.Ask(8, "").code == -1);  // that it is ending: nothing is preloaded here that would tell
   for (const uint32_t op : {0u, 100u, 0xffffffffu}) {
     const Answer answer = remote.Ask(op, "m");
     CHECK(answer.code == TRITONSERVER_ERROR_UNSUPPORTED);

@@ -46,6 +46,7 @@ class Op(enum.IntEnum):
     GIVE_UP = 5
     BEGIN_UNLOAD = 6
     CUT_OFF = 7
+    BEGIN_END = 8
 
 
 _DEEDS: Final = {
@@ -55,6 +56,7 @@ _DEEDS: Final = {
     Op.GIVE_UP: 'give up loading model "{}"',
     Op.BEGIN_UNLOAD: 'unload model "{}"',
     Op.CUT_OFF: "fail the requests at {}",
+    Op.BEGIN_END: "say that it is ending",
 }
 
 

@@ -253,6 +253,8 @@ class ServerRun(Run):
         if not process.is_alive() or not bindings:
             return
         deadline = time.monotonic() + self.drain_timeout_s
+        # Before the models go, so that nobody is told that they are unknown.
+        process.control.submit(Op.BEGIN_END)
         # No threads here: at the end of the interpreter none can be started.
         for name in sorted({binding.name for binding in self.bindings}):
             process.control.submit(Op.BEGIN_UNLOAD, name)

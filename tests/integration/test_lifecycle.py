@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from pytriton.decorators import batch
 from pytriton.exceptions import PyTritonInvalidOperationError
@@ -152,12 +154,20 @@ def test_stop_answers_what_is_in_flight(serve: Callable[..., Server]) -> None:
     stopping.start()
     while server.get("/v2/models/gated/ready").status == 200:
         pass
-    refused = server.infer("gated", document(9))
+    refused = [server.infer("gated", document(9)), server.get("/v2/models/gated/config")]
+    is_ready = server.get("/v2/health/ready").status == 200
+    with grpc.insecure_channel(f"{LOCAL}:{server.grpc_port}") as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        call = stub.ModelInfer.future(service_pb2.ModelInferRequest(model_name="gated"), timeout=TIMEOUT_S)
+        code = call.code()
     gate.open()
     replies = [request.reply() for request in pending]
     stopping.join()
     assert [outputs(reply) for reply in replies] == [[0], [1], [2]]
-    assert refused.status == 404
+    assert {reply.status for reply in refused} == {503}
+    assert "is shutting down" in refused[0].json["error"]
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert not is_ready
 
 
 def test_serve_in_a_thread(unstarted: tuple[Triton, Address]) -> None:

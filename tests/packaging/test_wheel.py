@@ -111,9 +111,13 @@ def test_libraries_of_our_own_export_only_what_is_called(elves: dict[str, Elf]) 
         "TRITONSERVER_InferenceRequestDelete",
         "TRITONSERVER_InferenceRequestNew",
         "TRITONSERVER_ServerIsReady",
+        "TRITONSERVER_ServerModelConfig",
         "TRITONSERVER_ServerModelIsReady",
+        "TRITONSERVER_ServerModelMetadata",
+        "TRITONSERVER_ServerModelTransactionProperties",
         "pthread_cond_clockwait",
         "pytriton_count_queue_policies",
+        "pytriton_set_ending",
         "pytriton_set_model_check",
         "pytriton_set_request_gate",
     }

@@ -238,6 +238,7 @@ def test_models_bound_before_run(world: World) -> None:
     assert server.stop()
     sockets = [workers.spec.socket_path for workers in world.workers]
     assert world.events[6:] == [
+        "BEGIN_END ",
         "BEGIN_UNLOAD a",
         "BEGIN_UNLOAD b",
         *(f"AWAIT_RELEASE {path}" for path in sockets),
