@@ -31,7 +31,7 @@ from pytriton.server.ports import Endpoint
 from pytriton.server.workspace import Workspace
 from pytriton.serving.binding import Binding, bind_model
 from pytriton.serving.functions import InferFunction
-from pytriton.serving.interruption import interrupted_by_sigterm
+from pytriton.serving.interruption import ended_by_signals, interrupted_by_sigterm
 from pytriton.serving.run import Run
 from pytriton.workers import WorkerProcesses, WorkerStatus
 
@@ -221,7 +221,8 @@ class TritonBase(abc.ABC):
             except KeyboardInterrupt as interrupt:
                 LOGGER.info("%s received, stopping.", "SIGTERM" if interrupt.args else "SIGINT")
             finally:
-                self.stop()
+                with ended_by_signals():
+                    self.stop()
 
     def stop(self) -> bool:
         """Answer requests in flight, serve no longer, remove all files; False if nothing was served."""

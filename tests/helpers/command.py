@@ -93,6 +93,11 @@ class Command:
             assert more, f"it never said {text!r}; last it said {self.said!r}"
             self.said += more.decode()
 
+    def rest(self) -> str:
+        """What it has said until its end after what was expected."""
+        assert self._process.stdout is not None
+        return self.said + self._process.stdout.read().decode()
+
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """Send it a signal and wait; its exit code."""
         self._process.send_signal(number)

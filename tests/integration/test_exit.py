@@ -38,18 +38,23 @@ def test_signal_while_a_request_is_in_work(number: signal.Signals, tmp_path: Pat
         assert program.left_behind() == []
 
 
-def test_second_signal_does_not_wait(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", SIGNALS)
+def test_second_signal_does_not_wait(
+    number: signal.Signals, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with started("serves", tmp_path) as program:
         pending = Pending(program.address, "gated", 1)
         program.expect("working")
         program.signal(signal.SIGINT)
         while program.address.get("/v2/models/gated/ready").status == 200:
             pass
-        program.signal(signal.SIGINT)
+        program.signal(number)
         with pytest.raises(ConnectionError):
             pending.reply()
-        assert program.wait(4.0) == -signal.SIGINT
+        program.expect(f"log {number.name} received while stopping: ")
+        assert program.wait(4.0) == 128 + number
         assert program.left_behind(2.0) == []
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_stop_of_a_serving_thread(tmp_path: Path) -> None:

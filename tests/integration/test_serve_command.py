@@ -16,6 +16,7 @@ import pytest
 from tests.helpers.command import SERVICE, Command, pytriton, serving_command
 from tests.helpers.gate import wait_until
 from tests.helpers.server import LOCAL, Address, free_ports
+from tests.helpers.vectors import Pending
 
 
 @pytest.fixture
@@ -229,6 +230,24 @@ app.bind("where", where, inputs, outputs)
 def make():
     return app
 """
+
+
+def test_a_second_ctrl_c_does_not_wait(service: Path) -> None:
+    waiting = '    print("working", flush=True)\n    __import__("threading").Event().wait()\n    return'
+    code = SERVICE.replace("values", "INPUT_1").replace("    return", waiting)
+    (service / "service.py").write_text(code)
+    with serving_command(service, "service:app") as (command, address, _):
+        pending = Pending(address, "Scale", 1)
+        command.expect("working")
+        command.signal(signal.SIGINT)
+        while address.get("/v2/models/Scale/ready").status == 200:
+            pass
+        command.signal(signal.SIGINT)
+        with pytest.raises(ConnectionError):
+            pending.reply()
+        assert command.wait() == 130
+        assert "SIGINT received while stopping: " in command.expect("SIGINT")
+        assert command.rest() == ""
 
 
 @pytest.mark.parametrize("target", ["service:app", "service.py:make"])

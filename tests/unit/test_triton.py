@@ -660,7 +660,7 @@ def test_own_handler_of_the_program_stays(world: World) -> None:
     assert serving.error is None
 
 
-def test_second_signal_does_not_wait(world: World) -> None:
+def test_second_signal_does_not_wait(world: World, caplog: pytest.LogCaptureFixture) -> None:
     server = Triton()
     bind(server, "a")
 
@@ -670,7 +670,10 @@ def test_second_signal_does_not_wait(world: World) -> None:
 
     world.drain = interrupt_drain
     serving = Serving(world, server, lambda: interrupt_main_thread(signal.SIGINT))
-    assert isinstance(serving.error, KeyboardInterrupt)
+    assert isinstance(serving.error, SystemExit)
+    assert serving.error.code == 130
+    assert "SIGINT received while stopping: " in caplog.text
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert "kill" in world.events
 
 
