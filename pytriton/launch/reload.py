@@ -26,6 +26,7 @@ _DEBOUNCE_MS: Final = 200
 _STEP_MS: Final = 20
 _STOP_TIMEOUT_S: Final = 60.0
 _STILL: Final = "What was there before still serves."
+_NOTHING: Final = "Nothing is served until the files change."
 
 
 class Reloader:
@@ -54,7 +55,9 @@ class Reloader:
         with _sigterm_as_interrupt() as terminated:
             try:
                 if child.prepare(0.0):
-                    child.serve(self._warm_up)
+                    child.serve(self._warm_up, self._serves_nothing)
+                else:
+                    self._serves_nothing()
                 changes = watch(
                     *self._directories,
                     watch_filter=_is_watched,
@@ -64,7 +67,7 @@ class Reloader:
                 )
                 for found in changes:
                     paths = sorted({Path(path) for _, path in found})
-                    if self._is_worth_it(paths):
+                    if self._is_worth_it(paths, child):
                         child = self._replaced(child, paths)
             except KeyboardInterrupt:
                 return child.stop(signal.SIGTERM if terminated.is_set() else signal.SIGINT)
@@ -87,12 +90,11 @@ class Reloader:
             # The old one serves on while the new one imports; the models are loaded when it has stopped.
             if not fresh.prepare(changed_at):
                 fresh.stop(signal.SIGTERM)
-                if child.is_alive():
-                    self._say(_STILL)
+                self._say(_STILL if child.is_alive() else _NOTHING)
                 self._warm_up()
                 return child
             child.stop(signal.SIGTERM)
-            fresh.serve(self._warm_up)
+            fresh.serve(self._warm_up, self._serves_nothing)
         except BaseException:
             fresh.stop(signal.SIGTERM)
             raise
@@ -103,10 +105,14 @@ class Reloader:
             if self._spare is None:
                 self._spare = _Child(self._arguments)
 
-    def _is_worth_it(self, paths: Iterable[Path]) -> bool:
+    def _serves_nothing(self) -> None:
+        self._say(_NOTHING)
+        self._warm_up()
+
+    def _is_worth_it(self, paths: Iterable[Path], child: _Child) -> bool:
         errors = list(compile_errors(paths))
         for error in errors:
-            self._say(f"{error}. {_STILL}")
+            self._say(f"{error}. {_STILL if child.is_alive() else _NOTHING}")
         return not errors
 
 
@@ -126,6 +132,7 @@ class _Child:
         os.close(lifeline)
         os.close(news)
         self._is_serving = False
+        self._is_stopped = False
         self._listener: threading.Thread | None = None
 
     def prepare(self, changed_at: float) -> bool:
@@ -134,10 +141,10 @@ class _Child:
             os.write(self._lifeline, f"{changed_at}".encode())
         return os.read(self._news, 1) == IMPORTED
 
-    def serve(self, on_ready: Callable[[], None]) -> None:
-        """Let it serve; `on_ready` is called from a thread once it does."""
+    def serve(self, on_ready: Callable[[], None], on_failure: Callable[[], None]) -> None:
+        """Let it serve; from a thread one of the two is called, once it does or has ended before."""
         self._is_serving = True
-        self._listener = threading.Thread(target=self._listen, args=(on_ready,), daemon=True)
+        self._listener = threading.Thread(target=self._listen, args=(on_ready, on_failure), daemon=True)
         self._listener.start()
         with contextlib.suppress(BrokenPipeError):
             os.write(self._lifeline, b"s")
@@ -148,6 +155,7 @@ class _Child:
 
     def stop(self, number: signal.Signals) -> int:
         """End it; its exit code. A second call does nothing."""
+        self._is_stopped = True
         if self._lifeline >= 0:
             if self._is_serving and self.is_alive():
                 self._process.send_signal(number)
@@ -168,9 +176,12 @@ class _Child:
                 os.close(self._news)
         return self._process.returncode
 
-    def _listen(self, on_ready: Callable[[], None]) -> None:
+    def _listen(self, on_ready: Callable[[], None], on_failure: Callable[[], None]) -> None:
         if os.read(self._news, 1) == READY:
             on_ready()
+        elif not self._is_stopped:
+            self._process.wait()
+            on_failure()
 
 
 def compile_errors(paths: Iterable[Path]) -> Iterator[str]:

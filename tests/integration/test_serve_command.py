@@ -83,6 +83,37 @@ def test_reload_puts_the_new_code_in_the_place_of_the_old(service: Path) -> None
         assert command.end() == 0
 
 
+@pytest.mark.parametrize(
+    "trouble", ["\nraise ValueError('on purpose')\n", "\nx =\n"], ids=["raises", "no Python"]
+)
+def test_reload_serves_what_is_mended(tmp_path: Path, trouble: str) -> None:
+    file = tmp_path / "service.py"
+    broken = CONSTRUCTED.replace("...", 'raise ValueError("no weights")')
+    file.write_text(broken)
+    ports = free_ports(3)
+    options = [f"--{name}-port={port}" for name, port in zip(("http", "grpc", "metrics"), ports, strict=True)]
+    with (
+        contextlib.closing(
+            Command(["serve", "service:app", "--reload", "--json", *options], tmp_path)
+        ) as command,
+        contextlib.closing(Address(*ports)) as address,
+    ):
+        command.expect("ValueError: no weights")
+        command.expect("Nothing is served until the files change.")
+        file.write_text(broken + trouble)
+        assert "still serves" not in command.expect("Nothing is served until the files change.")
+        file.write_text(CONSTRUCTED)
+        command.expect('"endpoints"')
+        assert address.post("/v2/models/Double/generate", {"x": 2}).json["output"] == 4
+        file.write_text(broken)
+        command.expect("ValueError: no weights")
+        command.expect("Nothing is served until the files change.")
+        file.write_text(CONSTRUCTED + "\n")
+        command.expect('"endpoints"')
+        assert address.post("/v2/models/Double/generate", {"x": 3}).json["output"] == 6
+        assert command.end() == 0
+
+
 def test_reload_ends_with_sigterm_where_sigint_is_ignored(service: Path) -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell's background jobs have it
     try:
@@ -201,6 +232,20 @@ def test_sighup_lets_the_running_server_have_what_it_can(service: Path) -> None:
         assert command.end() == 0
 
 
+CONSTRUCTED = """
+from pytriton.app import App
+
+app = App()
+
+
+@app.model
+class Double:
+    def __init__(self) -> None:
+        ...
+
+    def __call__(self, x: int) -> int:
+        return 2 * x
+"""
 APPLICATION = """
 import os
 from pytriton.app import App
