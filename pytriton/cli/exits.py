@@ -21,6 +21,7 @@ from pytriton.client.exceptions import (
     PyTritonClientValueError,
 )
 from pytriton.exceptions import PyTritonError, PyTritonServerError, PyTritonValidationError
+from pytriton.launch.announcement import announcements
 from pytriton.launch.target import UserCodeError
 from pytriton.monitor.server import LackingError
 
@@ -58,7 +59,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except (Failure, PyTritonError, PyTritonClientError, UserCodeError) as error:
             _show_users_traceback(error)
-            typer.echo(f"pytriton: {error}", err=True)
+            typer.echo(f"pytriton: {error}{_advice(error)}", err=True)
             raise typer.Exit(_code_of(error)) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
@@ -79,6 +80,13 @@ def _code_of(error: Exception) -> int:
     if isinstance(error, PyTritonServerError) and _TAKEN in str(error):
         return NO_SERVER
     return FAILED
+
+
+def _advice(error: Exception) -> str:
+    if not isinstance(error, PyTritonClientError) or _code_of(error) != NO_SERVER:
+        return ""
+    urls = [str(known.url) for known in announcements() if str(known.url) not in str(error)]
+    return f" `pytriton serve` of this machine answers at {' and '.join(urls)}." if urls else ""
 
 
 def _show_users_traceback(error: BaseException) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 import typer
 
@@ -82,7 +83,7 @@ def remote(url: str | None, token: str | None, headers: Sequence[str] | None) ->
 
 
 def _is_of(url: TritonUrl, entry: Announcement) -> bool:
-    return url.is_local and any(TritonUrl.from_url(known).port == url.port for known in entry.urls.values())
+    return url.is_local and any(urlsplit(known).port == url.port for known in entry.urls.values())
 
 
 def _headers(given: Sequence[str]) -> dict[str, str]:

@@ -62,6 +62,25 @@ def urls(server: Server) -> tuple[str, str]:
     return server.url, f"grpc://{LOCAL}:{server.grpc_port}"
 
 
+def test_a_url_where_nothing_answers_while_a_server_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTRITON_HOME", str(tmp_path / "home"))  # others may serve on this machine
+    (tmp_path / "service.py").write_text(SERVICE)
+    (port,) = free_ports(1)
+    with serving_command(tmp_path, "service:app") as (command, address, _):
+        for scheme in ("http", "grpc"):
+            url = f"{scheme}://{LOCAL}:{port}"
+            result = pytriton("infer", "Scale", "[1]", "--url", url, "--timeout", "5")
+            assert result.returncode == 3
+            (line,) = result.stderr.splitlines()
+            assert line.startswith(f"pytriton: server {url}: ")
+            assert line.endswith(f" `pytriton serve` of this machine answers at {address.url}.")
+        result = pytriton("infer", "Scale", "[1]", "--url", address.url)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert command.end() == 0
+
+
 @pytest.mark.parametrize("protocol", [0, 1])
 def test_models(server: Server, protocol: int) -> None:
     url = urls(server)[protocol]
