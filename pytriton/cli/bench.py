@@ -46,11 +46,14 @@ def bench(
         ),
     ] = None,
     concurrency: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--concurrency", "-c", help="Requests in flight: 8, or 1,2,4, or 1-64 for every doubling."
+            "--concurrency",
+            "-c",
+            show_default="1",
+            help="Requests in flight: 8, or 1,2,4, or 1-64 for every doubling.",
         ),
-    ] = "1",
+    ] = None,
     rate: Annotated[
         str | None,
         typer.Option(
@@ -164,9 +167,15 @@ def _check_files(picture: Path | None, report: Path | None) -> None:
             raise Failure(f"{option}: there is no directory {path.absolute().parent}.", BAD_INPUT)
 
 
-def _levels(concurrency: str, rate: str | None, connections: int) -> list[Level]:
+def _levels(concurrency: str | None, rate: str | None, connections: int) -> list[Level]:
     if rate is None:
-        return [Level(count) for count in levels.counts(concurrency, "--concurrency")]
+        return [Level(count) for count in levels.counts(concurrency or "1", "--concurrency")]
+    if concurrency is not None:
+        raise Failure(
+            "--concurrency and --rate exclude each other: give --concurrency for a closed loop, or --rate "
+            "for an open one, whose requests in flight --connections limits.",
+            BAD_INPUT,
+        )
     return [Level(connections, value) for value in levels.rates(rate, "--rate")]
 
 

@@ -182,6 +182,13 @@ def test_bench_with_an_open_loop(server: Server, protocol: int) -> None:
     assert float(row.split()[2]) == pytest.approx(50, rel=0.3)
 
 
+def test_bench_is_of_a_closed_loop_or_of_an_open_one() -> None:
+    result = pytriton("bench", "double", "-c", "1", "-r", "50")
+    assert (result.returncode, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("pytriton: --concurrency and --rate exclude each other: ")
+
+
 def test_bench_fails_if_requests_fail(server: Server) -> None:
     result = pytriton("bench", "fail", "-u", server.url, "-d", "0.3", "--warmup", "0")
     assert result.returncode == 1
