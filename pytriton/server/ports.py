@@ -135,8 +135,10 @@ def why_not_listening(endpoint: Endpoint) -> str | None:
             return None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
+            flag = endpoint.option.replace("_", "-")
             advice = (
-                f"stop what listens there, or choose another with TritonConfig({endpoint.option}_port=...)"
+                f"stop what listens there, or choose another with TritonConfig({endpoint.option}_port=...) "
+                f"or `pytriton serve --{flag}-port`"
             )
             return f"port {endpoint.port} is taken: {advice}"
         reason = os.strerror(error.errno) if error.errno else str(error)

@@ -42,6 +42,8 @@ _LINGER_S: Final = 0.1
 _KILL_TIMEOUT_S: Final = 10.0
 _LAST_WORDS_S: Final = 1.0
 _LOG_END_S: Final = 0.5
+_NOT_LISTENING: Final = "failed to start "
+"""What the server says of its front ends."""
 
 
 class StopResult(enum.Enum):
@@ -280,7 +282,7 @@ class ServerProcess:
         if self.is_alive():
             step = "open its endpoints" if has_backend else "load the backend"
             raise PyTritonServerError(f"The Triton server did not {step} in time{self._last_words()}")
-        raise PyTritonServerError(f"{self.why_ended()}{self._advice()}")
+        raise PyTritonServerError(self._why_not_started())
 
     def _watch(self) -> None:
         assert self._process is not None
@@ -310,13 +312,17 @@ class ServerProcess:
             words = logs.explain(logs.tail(self._log_file, self._log_offset)) or words
         return f": {words}." if words else "."
 
-    def _advice(self) -> str:
+    def _why_not_started(self) -> str:
+        reason = self.why_ended()
         # The server says "already in use" of every failure to listen.
-        return "".join(
-            f" {endpoint.name} {reason}."
+        advice = "".join(
+            f" {endpoint.name} {obstacle}."
             for endpoint in self._endpoints
-            if (reason := why_not_listening(endpoint)) is not None
+            if (obstacle := why_not_listening(endpoint)) is not None
         )
+        if advice and _NOT_LISTENING in reason:
+            return f"The Triton server cannot listen:{advice}"
+        return f"{reason}{advice}"
 
 
 def _oom_kills() -> int:

@@ -160,14 +160,20 @@ def test_bad_input_is_one_sentence(service: Path) -> None:
             assert result.stderr.startswith("pytriton: ")
 
 
-def test_a_port_in_use(service: Path) -> None:
+@pytest.mark.parametrize("endpoint", ["HTTP", "gRPC", "metrics"])
+def test_a_port_in_use(service: Path, endpoint: str) -> None:
+    option = endpoint.lower()
     with socket.create_server((LOCAL, 0)) as taken:
-        http, grpc, metrics = taken.getsockname()[1], *free_ports(2)
-        ports = [f"--http-port={http}", f"--grpc-port={grpc}", f"--metrics-port={metrics}"]
-        result = pytriton("serve", "service:app", *ports, cwd=service)
+        port = taken.getsockname()[1]
+        ports = dict(zip(("http", "grpc", "metrics"), free_ports(3), strict=True)) | {option: port}
+        options = [f"--{name}-port={number}" for name, number in ports.items()]
+        result = pytriton("serve", "service:app", *options, cwd=service)
     assert result.returncode == 3
-    (line,) = result.stderr.splitlines()
-    assert f"port {http} is taken: " in line
+    assert result.stderr == (
+        f"pytriton: The Triton server cannot listen: {endpoint} port {port} is taken: stop what listens "
+        f"there, or choose another with TritonConfig({option}_port=...) or `pytriton serve --{option}-port`."
+        "\n"
+    )
 
 
 def test_config_show_says_where_values_come_from(service: Path) -> None:

@@ -132,8 +132,7 @@ def test_taken_port(servers: Servers, port: int) -> None:
     process = servers.make(f"attach()\nprint({line!r})\nsys.exit(1)", port)
     with socket.create_server(("127.0.0.1", port)), pytest.raises(PyTritonServerError) as caught:
         process.start()
-    assert "ended with exit code 1: failed to start HTTP service" in caught.value.message
-    assert f"HTTP port {port} is taken" in caught.value.message
+    assert caught.value.message.startswith(f"The Triton server cannot listen: HTTP port {port} is taken: ")
     assert "TritonConfig(http_port=...)" in caught.value.message
     assert not servers.exited.is_set()
 
