@@ -72,7 +72,7 @@ def show(
     if as_json:
         print_json([_as_dict(setting) for setting in settings])
     else:
-        console().print(_table(settings))
+        console(wide=True).print(_table(settings))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -23,7 +23,7 @@ def console(*, wide: bool = False) -> Console:
         wide: Let lines have any length where neither a terminal nor COLUMNS limits it.
     """
     out = Console(highlight=False, emoji=False, markup=False)
-    if wide and not out.is_terminal and "COLUMNS" not in os.environ:
+    if wide and not out.is_terminal and not os.environ.get("COLUMNS"):
         out.width = UNLIMITED
     return out
 

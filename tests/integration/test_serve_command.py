@@ -200,6 +200,14 @@ def test_config_show_says_where_values_come_from(service: Path) -> None:
     ]
 
 
+def test_config_show_breaks_no_lines_in_a_pipe(service: Path) -> None:
+    directory = "/" + "d" * 200
+    arguments = ["config", "show", "--given", f"--log-file={directory}"]
+    assert f" {directory} " in pytriton(*arguments, cwd=service, COLUMNS="").stdout
+    narrow = pytriton(*arguments, cwd=service, COLUMNS="80").stdout
+    assert max(map(len, narrow.splitlines())) <= 80
+
+
 def test_help_lists_the_table(service: Path) -> None:
     result = pytriton("serve", "--help", COLUMNS="160")
     assert result.returncode == 0
