@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 __all__ = ["BACKEND_DIRECTORY", "BUNDLED_DIRECTORY", "BUNDLED_LIBRARIES", "BUNDLED_SERVER", "CACHE_DIRECTORY"]
 
 
 def _find(relative: str) -> Path | None:
-    # An editable install keeps the sources and the built files in two directories; both are on __path__.
-    return next((path for base in __path__ if (path := Path(base, relative)).exists()), None)
+    # An editable install keeps the sources and the built files in two directories; both are on __path__. In
+    # the root of a clone its sources are imported, which were not built, and what was installed comes later.
+    bases = [*__path__, *(str(Path(entry, "pytriton", "_native")) for entry in sys.path)]
+    return next((path for base in bases if (path := Path(base, relative)).exists()), None)
 
 
 def _parent(path: Path | None) -> Path | None:

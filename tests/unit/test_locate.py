@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,3 +98,22 @@ def test_backends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     library.parent.mkdir()
     library.touch()
     assert locate_backends() == tmp_path
+
+
+def test_sources_that_were_not_built_use_what_is_installed(tmp_path: Path) -> None:
+    clone, installed = tmp_path / "clone", tmp_path / "site-packages"
+    for base in (clone, installed):
+        (base / "pytriton" / "_native").mkdir(parents=True)
+    (clone / "pytriton" / "__init__.py").touch()
+    shutil.copy(str(_native.__file__), clone / "pytriton" / "_native")
+    server = installed / "pytriton" / "_native" / "triton" / "tritonserver" / "bin" / "tritonserver"
+    server.parent.mkdir(parents=True)
+    server.touch()
+    result = subprocess.run(
+        [sys.executable, "-S", "-c", "from pytriton import _native; print(_native.BUNDLED_SERVER)"],
+        env={"PYTHONPATH": f"{clone}{os.pathsep}{installed}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == f"{server}\n"
