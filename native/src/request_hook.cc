@@ -9,6 +9,7 @@
 
 #include "ending.h"
 #include "hook.h"
+#include "stream_hook.h"
 
 namespace {
 
@@ -59,5 +60,6 @@ PYTRITON_EXPORT void* TRITONSERVER_InferenceRequestDelete(void* request) {
   if (enter.load() != nullptr) {
     leave(request);  // before another one can have this address
   }
+  pytriton::ForgetCall(request);
   return request_delete(request);
 }

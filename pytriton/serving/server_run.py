@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
+from pytriton import _native
 from pytriton.constants import BOOTSTRAP_MODEL_NAME
 from pytriton.exceptions import PyTritonModelLoadError, PyTritonRuntimeError, PyTritonServerError
 from pytriton.limits import Limits
@@ -19,7 +21,7 @@ from pytriton.server.command import has_models_of_its_own, server_command
 from pytriton.server.config import TritonConfig
 from pytriton.server.control import Op
 from pytriton.server.liveness import LivenessProbe
-from pytriton.server.locate import locate_server
+from pytriton.server.locate import ServerBinary, locate_server
 from pytriton.server.ports import endpoints
 from pytriton.server.process import ServerProcess
 from pytriton.server.security import TritonSecurityConfig
@@ -35,6 +37,9 @@ __all__ = ["ServerRun"]
 LOGGER = logging.getLogger("pytriton.triton")
 
 _WORKSPACE_VARIABLE: Final = "PYTRITON_WORKSPACE"
+# native/src/stream_hook.cc knows the bundled server for this kind of machine from within.
+_MEND_VARIABLE: Final = "PYTRITON_MEND_STREAMS"
+_MENDED_MACHINE: Final = "x86_64"
 _REQUESTS_VARIABLE: Final = "PYTRITON_REQUESTS_PER_MODEL"
 
 
@@ -85,7 +90,7 @@ class ServerRun(Run):
                     loads_all=bool(bindings or self.bindings),
                 ),
                 self.endpoints,
-                environment=_variables(workspace, limits or Limits()),
+                environment=_variables(workspace, limits or Limits(), binary),
                 log_file=config.log_file,
                 on_exit=on_process_exit,
             )
@@ -262,8 +267,11 @@ class ServerRun(Run):
         process.wait_quiet(until(deadline))
 
 
-def _variables(workspace: Workspace, limits: Limits) -> dict[str, str]:
-    return {
+def _variables(workspace: Workspace, limits: Limits, binary: ServerBinary) -> dict[str, str]:
+    variables = {
         _WORKSPACE_VARIABLE: "\n".join(map(str, workspace.temporary_directories)),
         _REQUESTS_VARIABLE: str(limits.requests_per_model),
     }
+    if binary.path == _native.BUNDLED_SERVER and platform.machine() == _MENDED_MACHINE:
+        variables[_MEND_VARIABLE] = "1"
+    return variables

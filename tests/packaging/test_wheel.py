@@ -108,13 +108,17 @@ def test_libraries_of_our_own_need_only_the_c_library(elves: dict[str, Elf], nam
 
 def test_libraries_of_our_own_export_only_what_is_called(elves: dict[str, Elf]) -> None:
     assert set(elves[ARGUMENTS].exported) == {
+        "TRITONSERVER_InferenceRequestCancel",
         "TRITONSERVER_InferenceRequestDelete",
         "TRITONSERVER_InferenceRequestNew",
+        "TRITONSERVER_InferenceRequestSetResponseCallback",
+        "TRITONSERVER_ResponseAllocatorNew",
         "TRITONSERVER_ServerIsReady",
         "TRITONSERVER_ServerModelConfig",
         "TRITONSERVER_ServerModelIsReady",
         "TRITONSERVER_ServerModelMetadata",
         "TRITONSERVER_ServerModelTransactionProperties",
+        "TRITONSERVER_ServerStop",
         "pthread_cond_clockwait",
         "pytriton_count_queue_policies",
         "pytriton_set_ending",
