@@ -7,7 +7,17 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ProcessUsage", "alive", "channel_bytes", "cpu_seconds", "descendants", "name", "usage"]
+__all__ = [
+    "ProcessUsage",
+    "alive",
+    "channel_bytes",
+    "cpu_seconds",
+    "descendants",
+    "name",
+    "session",
+    "started",
+    "usage",
+]
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -39,10 +49,27 @@ def descendants(root: int) -> list[int]:
     return found
 
 
+def session(leader: int) -> list[int]:
+    """Return the living processes of a session, whose parents need not live."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            stat = _stat(int(entry.name))
+            if stat is not None and stat[0] != "Z" and int(stat[3]) == leader:
+                found.append(int(entry.name))
+    return found
+
+
 def alive(pid: int) -> bool:
     """Say whether `pid` runs; a zombie does not."""
     stat = _stat(pid)
     return stat is not None and stat[0] != "Z"
+
+
+def started(pid: int) -> int | None:
+    """Return when `pid` was started, in ticks since boot: the number may be another's later."""
+    stat = _stat(pid)
+    return None if stat is None or stat[0] == "Z" else int(stat[19])
 
 
 def name(pid: int) -> str:

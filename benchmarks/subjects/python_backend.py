@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 from pathlib import Path
@@ -47,7 +48,8 @@ class PythonBackend(TritonRepository):
         if not stub.is_file():
             raise Unavailable(f"the wheel has no stub for Python {self.bench.reference.version}")
         target = self.backend_directory / "python" / stub.name
-        shutil.copyfile(stub, target)
+        if not target.is_file() or not filecmp.cmp(stub, target, shallow=False):  # it may be running
+            shutil.copyfile(stub, target)
         target.chmod(0o755)
 
     def write_model(self, version: Path) -> None:
