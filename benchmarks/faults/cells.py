@@ -51,7 +51,7 @@ def outcomes(rounds: Sequence[Mapping[str, int]], nothing: str = "none") -> str:
 def counted(names: Iterable[str]) -> str:
     """Names with how often each comes."""
     found = Counter(names)
-    return ", ".join(f"{count} {name}" for name, count in sorted(found.items())) or "nothing"
+    return ", ".join(f"{count}x {name}" for name, count in sorted(found.items())) or "nothing"
 
 
 def quoted(answer: str) -> str:

@@ -51,7 +51,7 @@ def _while_computed(server: Server, start: Callable[[Server], Callable[[], None]
 
 
 def _while_queued(server: Server, start: Callable[[Server], Callable[[], None]]) -> dict[str, Any]:
-    began = server.notes.count("began")
+    began, saw = server.notes.count("began"), server.notes.count("saw")
     ends: queue.SimpleQueue[float] = queue.SimpleQueue()
 
     def ask_first() -> None:
@@ -70,7 +70,8 @@ def _while_queued(server: Server, start: Callable[[Server], Callable[[], None]])
     answered = time.monotonic()
     first.join()
     return {
-        "busy_s": answered - ends.get(),
+        "busy_s": max(0.0, answered - ends.get()),
+        "saw": server.notes.count("saw") > saw,
         "computed": server.notes.count("began") > began + 2,
         "next": outcome,
     }

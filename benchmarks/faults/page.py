@@ -123,14 +123,15 @@ def _left(rounds: _Rounds) -> list[str]:
         if not seen:
             cells.append("no gRPC")
             continue
-        if "saw" in seen[0]:
-            told = several(
-                ["the function saw it" if each["saw"] else "the function did not see it" for each in seen]
-            )
-        else:
-            told = several(["computed all the same" if each["computed"] else "not computed" for each in seen])
+        told = several([_seen(each) for each in seen])
         cells.append(f"{number([each['busy_s'] for each in seen], '.2f', ' s')}; {told}")
     return cells
+
+
+def _seen(facts: dict[str, Any]) -> str:
+    if not facts.get("computed", True):
+        return "dropped"
+    return "seen by the function" if facts["saw"] else "computed to the end"
 
 
 def _ended(rounds: _Rounds) -> list[str]:

@@ -74,7 +74,7 @@ def test_cells_say_what_rounds_have_in_common() -> None:
     assert several(["a", "b", "a"]) == "a (2 of 3); b (1 of 3)"
     assert outcomes([{"status 503": 2}, {}]) == "1 (0 … 2) status 503"
     assert outcomes([{}, {}]) == "none"
-    assert counted(["b", "a", "b"]) == "1 a, 2 b"
+    assert counted(["b", "a", "b"]) == "1x a, 2x b"
 
 
 def test_errors_are_quoted_by_their_words() -> None:
