@@ -53,7 +53,8 @@ class Found:
         self.observations = [
             each for each in self.observations if (each.fault, each.subject) not in replaced
         ] + later.observations
-        self.problems += later.problems
+        again = tuple(f"{fault} on {subject}," for fault, subject in replaced)
+        self.problems = [each for each in self.problems if not each.startswith(again)] + later.problems
 
     def write(self, path: Path) -> None:
         """Write all as JSON."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from benchmarks.faults.cells import counted, number, outcomes, quoted, seconds, several, table
 from benchmarks.faults.found import Found
-from benchmarks.faults.sections import DEPARTURES, INTRODUCTION, MALFORMED, SECTIONS
+from benchmarks.faults.sections import BESIDE, DEPARTURES, INTRODUCTION, MALFORMED, SECTIONS
 
 __all__ = ["page"]
 
@@ -26,8 +26,9 @@ def page(found: Found) -> str:
         if rows := _rows(found, section.fault, _ROWS[section.fault], len(section.head)):
             parts.append(f"## {section.title}\n\n{section.note}\n\n{table(['', *section.head], rows)}")
     if found.problems:
-        told = [f"{problem} ({count} times)" for problem, count in Counter(found.problems).items()]
-        parts.append("## Beside the faults\n\n" + "\n".join(f"- {_one_line(each)}" for each in told))
+        told = Counter(problem.partition(";")[0] for problem in found.problems)
+        lines = [f"- {_one_line(problem)} ({count}x)" for problem, count in sorted(told.items())]
+        parts.append(f"## Beside the faults\n\n{BESIDE}\n\n" + "\n".join(lines))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["DEPARTURES", "INTRODUCTION", "MALFORMED", "SECTIONS", "Section"]
+__all__ = ["BESIDE", "DEPARTURES", "INTRODUCTION", "MALFORMED", "SECTIONS", "Section"]
 
 INTRODUCTION: Final = """\
 # What happens when something fails
@@ -19,9 +19,11 @@ again and again, and checked each answer; the model takes 50 ms for a batch. It 
 two processes in this package (`WorkerProcesses(count=2)`) and in LitServe, two instances in Triton's Python
 backend, and in PyTriton 0.7.0 two functions, which are threads of the application behind two processes of
 the server. All else is at its defaults, and nothing outside started anything again. A request without an
-answer for 10 s counts as hung. A cell has the median of the rounds, and in brackets the lowest and the
-highest; or what all rounds agree on.
+answer for 10 s counts as hung. The longest time without answers is that of all clients together. A cell has
+the median of the rounds, and in brackets the lowest and the highest; or what all rounds agree on.
 """
+
+BESIDE: Final = "A start that failed was tried again, up to three times."
 
 MALFORMED: Final = {
     "broken_json": "JSON that breaks off",
@@ -98,7 +100,7 @@ SECTIONS: Final = (
             "left in `/dev/shm`",
             "left in `/tmp`",
             "files left in its workspace",
-            "ports that answer",
+            "ports that take connections",
         ],
     ),
     Section(

@@ -74,9 +74,9 @@ class Session:
                     break
                 except (RuntimeError, OSError) as error:
                     reason = str(error).splitlines()[0]
-                    self.found.problems.append(f"a start of {subject.title} failed: {reason}")
                     if attempt == _STARTS - 1:
                         raise
+                    self.found.problems.append(f"a start of {subject.title} failed: {reason}")
             yield server
 
     def _prepared(self, subject: Subject) -> Subject | None:

@@ -118,7 +118,9 @@ def test_a_later_run_takes_the_place_of_what_it_has_seen_again() -> None:
     first, later = Found("2030", 1, {}), Found("2031", 1, {})
     first.observations = [Observation("worker", "a", 0, {"n": 1}), Observation("worker", "b", 0, {"n": 2})]
     later.observations = [Observation("worker", "a", 0, {"n": 3})]
+    first.problems = ["worker on a, round 1: it broke", "worker on b, round 1: it broke"]
     first.add(later)
+    assert first.problems == ["worker on b, round 1: it broke"]
     assert [each.facts["n"] for each in first.observations] == [2, 3]
 
 
