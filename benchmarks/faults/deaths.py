@@ -15,7 +15,7 @@ from benchmarks.faults.asking import aftermath
 from benchmarks.faults.found import NotGiven
 from benchmarks.faults.server import Server
 
-__all__ = ["application_dies", "server_dies", "worker_dies"]
+__all__ = ["application_dies", "application_dies_at_rest", "server_dies", "worker_dies"]
 
 _PATIENCE_S: Final = 20.0
 _LEAST_S: Final = 3.0
@@ -62,6 +62,12 @@ def application_dies(server: Server) -> dict[str, Any]:
         "own_files": len(_own_files(server) & before),
         "listening": server.listening(),
     }
+
+
+def application_dies_at_rest(server: Server) -> dict[str, Any]:
+    """The same while nobody asks."""
+    server.asking.stop()
+    return application_dies(server)
 
 
 def _killed(server: Server, pid: int) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmarks.faults.deaths import application_dies, server_dies, worker_dies
+from benchmarks.faults.deaths import application_dies, application_dies_at_rest, server_dies, worker_dies
 from benchmarks.faults.departures import client_leaves
 from benchmarks.faults.exceptions import function_raises
 from benchmarks.faults.malformed import malformed
 from benchmarks.faults.server import Server
-from benchmarks.faults.signals import interrupted, terminated
+from benchmarks.faults.signals import interrupted, terminated, terminated_at_rest
 
 __all__ = ["FAULTS", "Fault"]
 
@@ -31,9 +31,11 @@ FAULTS: Final = (
     Fault("worker", worker_dies, variants=True),
     Fault("server", server_dies),
     Fault("application", application_dies),
+    Fault("application_at_rest", application_dies_at_rest),
     Fault("exception", function_raises),
     Fault("departure", client_leaves),
     Fault("sigterm", terminated),
+    Fault("sigterm_at_rest", terminated_at_rest),
     Fault("sigint", interrupted),
     Fault("malformed", malformed),
 )

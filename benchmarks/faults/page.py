@@ -197,9 +197,11 @@ _ROWS: Final[dict[str, _Row]] = {
     "worker": _killed,
     "server": _killed,
     "application": _orphaned,
+    "application_at_rest": _orphaned,
     "exception": _raised,
     "departure": _left,
     "sigterm": _ended,
+    "sigterm_at_rest": _ended,
     "sigint": _ended,
     "malformed": _refused,
 }

@@ -61,6 +61,14 @@ _KILLED: Final = [
     "longest time without answers",
     "all answered again after",
 ]
+_ORPHANED: Final = [
+    "nothing alive after",
+    "alive after 5 s",
+    "left in `/dev/shm`",
+    "left in `/tmp`",
+    "files left in its workspace",
+    "ports that take connections",
+]
 _ENDED: Final = [
     "exit code",
     "it ended after",
@@ -94,14 +102,13 @@ SECTIONS: Final = (
         "SIGKILL to the process that was started. Looked at for 40 s; files in `/dev/shm` and `/tmp` are "
         "those that its processes had open or mapped and that were still there then. Its workspace is the "
         "directory that it is given for its files.",
-        [
-            "nothing alive after",
-            "alive after 5 s",
-            "left in `/dev/shm`",
-            "left in `/tmp`",
-            "files left in its workspace",
-            "ports that take connections",
-        ],
+        _ORPHANED,
+    ),
+    Section(
+        "The application is killed while nobody asks",
+        "application_at_rest",
+        "The same, but the clients have closed their connections.",
+        _ORPHANED,
     ),
     Section(
         "A function raises for one of four requests",
@@ -120,6 +127,12 @@ SECTIONS: Final = (
         list(DEPARTURES.values()),
     ),
     Section("SIGTERM under load", "sigterm", _END.format("SIGTERM"), _ENDED),
+    Section(
+        "SIGTERM while nobody asks",
+        "sigterm_at_rest",
+        "The same, but the clients have closed their connections.",
+        _ENDED,
+    ),
     Section("SIGINT under load", "sigint", _END.format("SIGINT"), _ENDED),
     Section(
         "Requests that are none",

@@ -14,7 +14,7 @@ from benchmarks import process_tree
 from benchmarks.faults.asking import HUNG, OK, REFUSED, Ask
 from benchmarks.faults.server import Server
 
-__all__ = ["interrupted", "outcomes", "terminated"]
+__all__ = ["interrupted", "outcomes", "terminated", "terminated_at_rest"]
 
 _SLOW_S: Final = 0.5
 _SLOW_CLIENTS: Final = 2
@@ -27,14 +27,20 @@ def terminated(server: Server) -> dict[str, Any]:
     return _ended(server, signal.SIGTERM)
 
 
+def terminated_at_rest(server: Server) -> dict[str, Any]:
+    """The same while nobody asks."""
+    server.asking.stop()
+    return _ended(server, signal.SIGTERM, slow_clients=0)
+
+
 def interrupted(server: Server) -> dict[str, Any]:
     """Send it SIGINT."""
     return _ended(server, signal.SIGINT)
 
 
-def _ended(server: Server, number: signal.Signals) -> dict[str, Any]:
-    with server.clients("slow", _SLOW_S, _SLOW_CLIENTS) as slow:
-        if not server.notes.wait_for("began", 2 * _SLOW_CLIENTS, 15.0):
+def _ended(server: Server, number: signal.Signals, slow_clients: int = _SLOW_CLIENTS) -> dict[str, Any]:
+    with server.clients("slow", _SLOW_S, slow_clients) as slow:
+        if not server.notes.wait_for("began", 2 * slow_clients, 15.0):
             raise RuntimeError("the slow function was not asked")
         time.sleep(_SLOW_S / 2)
         os.kill(server.top, number)
