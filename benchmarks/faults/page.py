@@ -93,7 +93,7 @@ def _orphaned(rounds: _Rounds) -> list[str]:
 
 
 def _file(path: str) -> str:
-    return f"`{path.rpartition('/')[2]}`"
+    return f"`{path.removeprefix('/dev/shm/').removeprefix('/tmp/')}`"
 
 
 def _process(name: str) -> str:

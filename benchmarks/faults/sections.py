@@ -100,8 +100,8 @@ SECTIONS: Final = (
         "The application is killed",
         "application",
         "SIGKILL to the process that was started. Looked at for 40 s; files in `/dev/shm` and `/tmp` are "
-        "those that its processes had open or mapped and that were still there then. Its workspace is the "
-        "directory that it is given for its files.",
+        "those that its processes had open, mapped or as an argument, and that were still there then. Its "
+        "workspace is the directory that it is given for its files.",
         _ORPHANED,
     ),
     Section(

@@ -26,6 +26,7 @@ __all__ = ["Server"]
 _CLIENTS: Final = 6
 _VALUE: Final = 2.5
 _SHARED: Final = ("/dev/shm/", "/tmp/")
+_MODEL: Final = "/tmp/folder"  # of a model that the server was given over its API
 _ESTABLISHED: Final = "01"  # of /proc/net/tcp
 _MODELS: Final = ("identity", "faulty", "slow")
 
@@ -105,11 +106,11 @@ class Server:
         return sorted(pid for pid, started in self._known.items() if process_tree.started(pid) == started)
 
     def files(self) -> set[str]:
-        """What its processes have open or mapped in the places that all programs share."""
+        """What its processes have open, mapped or as an argument in the places that all programs share."""
         found: set[str] = set()
         for pid in self.pids:
             found.update(_open_files(pid))
-        self._shared.update(each for each in found if each.startswith("/dev/shm/"))
+        self._shared.update(each for each in found if each.startswith(("/dev/shm/", _MODEL)))
         return {each for each in found if each.startswith(_SHARED) and self._has_made(Path(each))}
 
     def __enter__(self) -> Server:
@@ -147,7 +148,10 @@ class Server:
         self.asking.stop()
         for left in self._shared:
             with contextlib.suppress(OSError):
-                os.unlink(left)
+                if left.startswith(_MODEL):
+                    shutil.rmtree(Path(*Path(left).parts[:3]))
+                else:
+                    os.unlink(left)
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -183,7 +187,8 @@ def _descriptors(pid: int) -> list[str]:
 
 def _open_files(pid: int) -> set[str]:
     descriptors = set(_descriptors(pid))
-    found = {each for each in descriptors if each.startswith("/")}
+    # A file that a process was started with need not be open any more.
+    found = {each for each in (*descriptors, *_command(pid).split()) if each.startswith("/")}
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
             found.update(re.findall(r" (/\S+)$", line))
