@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include <cstddef>
+#include <atomic>
 #include <cstdint>
 
 // Of the library that is preloaded into the server.
@@ -51,8 +51,8 @@ class StreamState {
 
  private:
   template <typename T>
-  static T Peek(const char* place) {
-    return __atomic_load_n(reinterpret_cast<const T*>(place), __ATOMIC_ACQUIRE);
+  static T Peek(char* place) {
+    return std::atomic_ref<T>(*reinterpret_cast<T*>(place)).load(std::memory_order_acquire);
   }
   char* context() const { return Peek<char*>(state_ + 16); }
   pthread_mutex_t* mutex() const { return reinterpret_cast<pthread_mutex_t*>(state_ + 40); }
