@@ -171,7 +171,11 @@ class ServerProcess:
         self._end_is_expected = True
         self._signal(signal.SIGKILL)
         if self._watcher is not None and self._watcher is not threading.current_thread():
-            self._watcher.join(_KILL_TIMEOUT_S)
+            # A signal may have interrupted its start, and then it cannot be joined yet.
+            if os.getpid() == self._owner:
+                self._exited.wait(_KILL_TIMEOUT_S)
+            if self._watcher.is_alive():
+                self._watcher.join(_KILL_TIMEOUT_S)
         if self._log is not None:
             self._log.join(_LOG_END_S)
         if self._control is not None:

@@ -210,6 +210,32 @@ def test_server_that_lingers_when_its_backend_is_gone(servers: Servers, port: in
     assert not is_running(process.pid)
 
 
+def test_signal_while_the_thread_that_watches_it_starts(
+    servers: Servers, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(threading.Thread):
+        def start(self) -> None:
+            if self.name == "pytriton-server-exit":
+                begun = threading.Event()
+
+                def begin() -> None:
+                    begun.wait()
+                    super(Interrupted, self).start()
+
+                helper = threading.Thread(target=begin)
+                helper.start()
+                begun.set()
+                raise KeyboardInterrupt
+            super().start()
+
+    process = servers.make(ATTACH_AND_SERVE, port)
+    monkeypatch.setattr("pytriton.server.process.threading.Thread", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        process.start()
+    assert not process.is_alive()
+    assert not is_running(process.pid)
+
+
 def test_start_from_a_thread_that_ends(servers: Servers, port: int) -> None:
     process = servers.make(ATTACH_AND_SERVE, port)
     thread = threading.Thread(target=process.start)
