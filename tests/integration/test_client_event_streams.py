@@ -34,6 +34,7 @@ from tests.helpers.server import LOCAL, TIMEOUT_S, Model, Server, running
 
 ended: queue.SimpleQueue[str] = queue.SimpleQueue()
 STREAM: Final = {**CONFIG, "model_transaction_policy": {"decoupled": True}}
+ROUNDS: Final = 40  # the server lost an end in one of 2 to 100
 HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -218,6 +219,19 @@ def test_all_responses_have_a_deadline(url: str, ask: Any) -> None:
 def test_an_early_end_cancels_on_the_server(url: str, ask: Any) -> None:
     assert len(ask(url, "story", "a", [10**6], parameters={"name": "left"}, most=3)) == 3
     assert ended.get(timeout=TIMEOUT_S) == "left"
+
+
+def test_no_end_of_a_stream_is_lost(url: str) -> None:
+    async def count(client: AsyncioDecoupledModelClient, most: int) -> int:
+        return sum([1 async for _ in client.infer_sample("a", [most])])
+
+    async def main() -> None:
+        async with AsyncioDecoupledModelClient(url, "story") as client:
+            for _ in range(ROUNDS):
+                found = await asyncio.gather(*(count(client, most) for most in range(40)))
+                assert found == list(range(40))
+
+    asyncio.run(main())
 
 
 def test_many_streams_on_one_client(url: str) -> None:

@@ -124,6 +124,7 @@ def test_libraries_of_our_own_export_only_what_is_called(elves: dict[str, Elf]) 
         "pytriton_set_ending",
         "pytriton_set_model_check",
         "pytriton_set_request_gate",
+        "send",
     }
     backend = elves[BACKEND]
     assert backend.exported
