@@ -19,7 +19,6 @@ from pytriton.worker.layout import (
     ALL_REQUESTS,
     MAX_RANK,
     RESULT_HEADER,
-    TENSOR_ALIGNMENT,
     TENSOR_RECORD,
     TENSOR_RECORD_OF_RANK,
 )
@@ -105,7 +104,7 @@ class SmallResults:
                 memory, record, output.index, request, output.datatype, rank, data, size, *shape
             )
             record += TENSOR_RECORD.size
-            data += (size + TENSOR_ALIGNMENT - 1) & -TENSOR_ALIGNMENT
+            data += align(size)
             segment.bytes_copied += size
         RESULT_HEADER.pack_into(memory, start, len(found), 0, 0, 0)
         return Block(start, table)
@@ -137,5 +136,5 @@ class SmallResults:
             if self._batching and (not shape or shape[0] != rows):
                 return None
             found.append((request, output, array))
-            whole += (size + TENSOR_ALIGNMENT - 1) & -TENSOR_ALIGNMENT
+            whole += align(size)
         return whole
