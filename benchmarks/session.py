@@ -17,10 +17,10 @@ from benchmarks.measure.lifecycle import measure_imports, measure_lifecycle
 from benchmarks.measure.rounds import run_rounds
 from benchmarks.measure.soak import run_soak
 from benchmarks.profiles import Profile
-from benchmarks.results import Results, SubjectFacts
+from benchmarks.results import Results
 from benchmarks.running import Running
 from benchmarks.subjects import Subject
-from benchmarks.unavailable import Unavailable
+from benchmarks.subjects.prepared import prepared
 from benchmarks.workbench import Workbench
 
 __all__ = ["Session"]
@@ -97,14 +97,11 @@ class Session:
 
     def _prepared(self, subject: Subject) -> Subject | None:
         self._say(f"preparing {subject.name}")
-        try:
-            subject.prepare()
-        except Exception as error:  # whatever is missing, the others go on
-            reason = str(error) if isinstance(error, Unavailable) else f"{type(error).__name__}: {error}"
-            self._say(f"  skipped: {reason}")
-            self.results.subjects.append(SubjectFacts(subject.name, subject.title, {}, reason))
+        facts = prepared(subject)
+        self.results.subjects.append(facts)
+        if facts.unavailable is not None:
+            self._say(f"  skipped: {facts.unavailable}")
             return None
-        self.results.subjects.append(SubjectFacts(subject.name, subject.title, subject.versions))
         return subject
 
     def _restarted(self, server: Running) -> Running | None:

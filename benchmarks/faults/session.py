@@ -14,9 +14,8 @@ from benchmarks.faults.faults import Fault
 from benchmarks.faults.found import Found, NotGiven, Observation
 from benchmarks.faults.server import Server
 from benchmarks.machine import describe_machine
-from benchmarks.results import SubjectFacts
 from benchmarks.subjects import Subject
-from benchmarks.unavailable import Unavailable
+from benchmarks.subjects.prepared import prepared
 from benchmarks.workbench import Workbench
 
 __all__ = ["Session"]
@@ -80,12 +79,9 @@ class Session:
             yield server
 
     def _prepared(self, subject: Subject) -> Subject | None:
-        try:
-            subject.prepare()
-        except Exception as error:  # whatever is missing, the others go on
-            reason = str(error) if isinstance(error, Unavailable) else f"{type(error).__name__}: {error}"
-            self._say(f"{subject.name} is left out: {reason}")
-            self.found.subjects.append(SubjectFacts(subject.name, subject.title, {}, reason))
+        facts = prepared(subject)
+        self.found.subjects.append(facts)
+        if facts.unavailable is not None:
+            self._say(f"{subject.name} is left out: {facts.unavailable}")
             return None
-        self.found.subjects.append(SubjectFacts(subject.name, subject.title, subject.versions))
         return subject
