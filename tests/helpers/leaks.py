@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from pytriton.metrics.reporter import reporter
+from tests.helpers.processes import children
 
 __all__ = ["no_leaks"]
 
@@ -41,7 +42,7 @@ def no_leaks(*homes: Path) -> Iterator[None]:
 
 def _everything(homes: tuple[Path, ...]) -> set[str]:
     found = {f"thread {thread.name} {thread.ident}" for thread in _threads()}
-    found.update(f"child process {pid}" for pid in _children())
+    found.update(f"child process {pid}" for pid in children(os.getpid()))
     found.update(f"descriptor {number} {target}" for number, target in _descriptors())
     if len(mappings := list(_mappings())) > len(_workers()):
         found.update(mappings)
@@ -56,12 +57,6 @@ def _workers() -> list[threading.Thread]:
 
 def _threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith(_OURS)]
-
-
-def _children() -> Iterator[str]:
-    for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(OSError):
-            yield from (task / "children").read_text().split()
 
 
 def _descriptors() -> Iterator[tuple[str, str]]:

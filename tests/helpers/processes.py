@@ -54,12 +54,11 @@ def watching(pid: int) -> Iterator[Watch]:
 
 
 def children(pid: int) -> set[int]:
-    """The children of all threads of a process."""
-    found: set[int] = set()
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(OSError):
-            found.update(map(int, (task / "children").read_text().split()))
-    return found
+    """The children of a process.
+
+    What the kernel lists by thread leaves some out while threads end.
+    """
+    return {int(stat.parent.name) for stat in Path("/proc").glob("[0-9]*/stat") if _parent(stat) == pid}
 
 
 def servers_of(pid: int) -> list[int]:
@@ -88,6 +87,14 @@ def descriptors(pid: int) -> int:
 def threads(pid: int) -> int:
     """Number of threads of a process."""
     return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def _parent(stat: Path) -> int | None:
+    try:
+        # The name before it is in parentheses, and may have any of its own.
+        return int(stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 def _name(pid: int) -> str:

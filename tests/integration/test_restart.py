@@ -175,16 +175,18 @@ def test_under_load(serve: Callable[..., Server]) -> None:
     clients = [threading.Thread(target=ask, args=(number,)) for number in range(1, 33)]
     for client in clients:
         client.start()
-    for _ in range(3):
-        for _ in range(64):
-            answered.get(timeout=TIMEOUT_S)
-        kill_server()
-        restarted = time.monotonic()
-        while answered.get(timeout=TIMEOUT_S) < restarted:
-            pass
-    done.set()
-    for client in clients:
-        client.join()
+    try:
+        for _ in range(3):
+            for _ in range(64):
+                answered.get(timeout=TIMEOUT_S)
+            kill_server()
+            restarted = time.monotonic()
+            while answered.get(timeout=TIMEOUT_S) < restarted:
+                pass
+    finally:
+        done.set()
+        for client in clients:
+            client.join()
     assert wrong == []
 
 
