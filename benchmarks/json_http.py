@@ -7,7 +7,7 @@ import http.client
 import json
 from typing import Any
 
-__all__ = ["get_json", "get_ok", "post_json"]
+__all__ = ["get_json", "get_ok", "post", "post_json"]
 
 
 def get_ok(port: int, path: str, timeout: float = 2.0) -> bool:
@@ -29,10 +29,15 @@ def get_json(port: int, path: str, timeout: float = 10.0) -> Any:
 
 def post_json(port: int, path: str, body: bytes, timeout: float = 10.0) -> Any:
     """Return the decoded answer of a POST."""
+    return json.loads(post(port, path, body, timeout))
+
+
+def post(port: int, path: str, body: bytes, timeout: float = 10.0) -> bytes:
+    """Return the answer of a POST."""
     status, answer = _request(port, "POST", path, body, timeout)
     if status != 200:
         raise OSError(f"POST {path} on port {port} was answered with {status}: {answer[:200]!r}")
-    return json.loads(answer)
+    return answer
 
 
 def _request(port: int, method: str, path: str, body: bytes | None, timeout: float) -> tuple[int, bytes]:

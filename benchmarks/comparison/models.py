@@ -11,12 +11,12 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SIZE", "Projection", "classify", "tell"]
+__all__ = ["SIZE", "WORDS", "Projection", "classify", "tell"]
 
 SIZE = 256
 _SPECIES = ["setosa", "versicolor", "virginica"]
 _MEANS = np.array([[5.0, 3.4, 1.5, 0.2], [5.9, 2.8, 4.3, 1.3], [6.6, 3.0, 5.6, 2.0]], np.float32)
-_WORDS = "the fox saw the hen and the hen saw the fox and the fox ran".split()  # noqa: SIM905
+WORDS = "the fox saw the hen and the hen saw the fox and the fox ran".split()  # noqa: SIM905
 
 Floats = npt.NDArray[np.float32]
 
@@ -50,6 +50,6 @@ async def tell(prompt: str, max_tokens: int, seed: int) -> AsyncIterator[str]:
     """Tokens that go on with a prompt."""
     choose, token = random.Random(f"{prompt}{seed}").choice, ""
     for _ in range(max_tokens):
-        token = choose([word for word in _WORDS if word != token])
+        token = choose([word for word in WORDS if word != token])
         yield token
         await asyncio.sleep(0)

@@ -19,10 +19,12 @@ from tritonclient.grpc import InferInput, service_pb2
 from tritonclient.utils import np_to_triton_dtype
 
 from benchmarks.child_server import child_server
+from benchmarks.streams.bare import BareStream
 from pytriton.client import DecoupledModelClient
 
 __all__: list[str] = []
 
+_STREAM: Final = "/inference.GRPCInferenceService/ModelStreamInfer"
 _LONG: Final = 10_000
 _STREAMS: Final = 64
 _EACH: Final = 500
@@ -36,7 +38,9 @@ class _Found:
     """What the rounds have measured."""
 
     counted: list[float] = field(default_factory=list)
-    """Responses a second of one stream, to a client that counts them."""
+    """Responses a second of one stream, to a client that only counts them."""
+    passed: list[float] = field(default_factory=list)
+    """The same through grpcio, which hands each to Python."""
     read: list[float] = field(default_factory=list)
     """The same to DecoupledModelClient, which makes arrays of them."""
     together: list[float] = field(default_factory=list)
@@ -59,6 +63,7 @@ def _main() -> int:
             _round(port, found if number >= 0 else _Found())  # the first round is not counted
     met = [
         _say("one stream, counted: responses/s", found.counted, least=_LEAST_RATE),
+        _say("one stream, grpcio: responses/s", found.passed),
         _say("one stream, DecoupledModelClient: responses/s", found.read),
         _say(f"{_STREAMS} streams at once: responses/s in all", found.together),
         _say(f"{_STREAMS} streams at once: first response of the last, ms", found.last_first_s, 1e3),
@@ -71,8 +76,10 @@ def _main() -> int:
 def _round(port: int, found: _Found) -> None:
     address = f"127.0.0.1:{port}"
     with grpc.insecure_channel(address) as channel:
+        with BareStream(port, _STREAM) as bare:
+            found.counted.append(_LONG / bare.count(_request("count", _LONG, batch=False), _LONG))
         ended, _ = _count(channel, _LONG, _LONG)
-        found.counted.append(_LONG / ended)
+        found.passed.append(_LONG / ended)
         found.read.append(_read(address))
         _together(channel, found)
         streams = [_count(channel, 1, 1)[1] for _ in range(_SHORT)]
@@ -82,7 +89,7 @@ def _round(port: int, found: _Found) -> None:
 def _count(channel: grpc.Channel, steps: int, expected: int) -> tuple[float, float]:
     """Seconds until a stream ended, and until its first response; nothing is decoded."""
     requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    call = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
+    call = channel.stream_stream(_STREAM)
     responses: Iterator[bytes] = call(iter(requests.get, None))
     begin = time.perf_counter()
     requests.put(_request("count", steps, batch=False))
