@@ -97,6 +97,11 @@ class Channel:
         """Tensor bytes that Python code has copied out of and into shared memory."""
         return self.segment.bytes_copied
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an event has come that the descriptor does not tell of."""
+        return bool(self._waiting)
+
     def fileno(self) -> int:
         """Descriptor that is readable when there is something to receive."""
         return self._socket.fileno()

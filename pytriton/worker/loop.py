@@ -133,6 +133,8 @@ class Worker:
             if streams is not None:
                 streams.serve()
             while True:
+                if caller.has_loop and not channel.is_waiting:
+                    caller.wait_readable(channel)
                 self._execute(channel, channel.receive(), caller)
                 served += 1
         except ChannelClosed:

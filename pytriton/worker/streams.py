@@ -95,7 +95,10 @@ class StreamServer:
             if now - self._looked_ns < _LOOK_AFTER_NS:
                 return
             self._looked_ns = now
-        while (event := self._channel.next_event(wait=self._idle)) is not None:
+        has_loop = self._caller.has_loop
+        if has_loop and self._idle and not self._channel.is_waiting:
+            self._wait_in_loop()
+        while (event := self._channel.next_event(wait=self._idle and not has_loop)) is not None:
             if isinstance(event, Cancelled):
                 self._cancel(event.slot)
             else:
@@ -204,6 +207,17 @@ class StreamServer:
 
     # --- on the event loop ---
 
+    def _wait_in_loop(self) -> None:
+        # What tasks of the function's have in hand goes on, though nobody asks for anything.
+        self._listen()
+        self._caller.event_loop().run_forever()
+
+    def _listen(self) -> None:
+        if not self._listening:
+            self._listening = True
+            self._caller.event_loop().add_reader(self._channel, self._caller.event_loop().stop)
+            self._channel.on_waiting = self._caller.event_loop().stop
+
     def _start_task(self, stream: Stream, work: Coroutine[Any, Any, None]) -> None:
         loop = self._caller.event_loop()
         stream.task = task = stream.context.run(loop.create_task, self._drive(stream, work))
@@ -249,10 +263,7 @@ class StreamServer:
     def _run_tasks(self) -> None:
         """Let the loop turn until there is something else to do; once, if generators have their turn."""
         loop = self._caller.event_loop()
-        if not self._listening:
-            self._listening = True
-            loop.add_reader(self._channel, loop.stop)
-            self._channel.on_waiting = loop.stop
+        self._listen()
         if self._turns:
             loop.call_soon(loop.stop)
         if self._heartbeat is None:
