@@ -9,10 +9,11 @@ import os
 import pickle
 import selectors
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, wait
 from math import inf
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Final
 
 from pytriton.exceptions import PyTritonModelLoadError, PyTritonRuntimeError, PyTritonUnrecoverableError
@@ -30,6 +31,7 @@ LOGGER = logging.getLogger(__name__)
 _LONGEST_WAIT_S: Final = 60.0
 _KILL_TIMEOUT_S: Final = 5.0
 _LAST_WORDS_S: Final = 1.0
+_PAUSE_S: Final = 0.1  # after what was not foreseen, which may come again at once
 
 
 class ProcessWorkers:
@@ -163,13 +165,22 @@ class ProcessWorkers:
                 failure = self._failure
                 with self._lock:
                     for key, _ in events:
-                        self._hear(key)
+                        self._try(self._hear, key)
                     for seat in list(self._seats.values()):
-                        self._look(seat, monotonic())
+                        self._try(self._look, seat, monotonic())
                 if failure is None and self._failure is not None and self._on_failure is not None:
                     self._on_failure(self._failure)
         finally:
             self._close()
+
+    @staticmethod
+    def _try(act: Callable[..., None], *arguments: Any) -> None:
+        """Do it; whatever fails in it, such as a handler of the application's log, ends no supervision."""
+        try:
+            act(*arguments)
+        except Exception:
+            traceback.print_exc()  # the log may be what fails
+            sleep(_PAUSE_S)
 
     def _hear(self, key: selectors.SelectorKey) -> None:
         seat = key.data
@@ -240,6 +251,9 @@ class ProcessWorkers:
         except PyTritonRuntimeError as error:
             self._failed(seat, str(error))
             return
+        except Exception as error:  # such as OSError for want of descriptors, which may pass
+            self._failed(seat, f"cannot be started: {type(error).__name__}: {error}")
+            return
         seat.begin(process, monotonic())
         self._selector.register(process.pidfd, selectors.EVENT_READ, seat)
         self._selector.register(process.line, selectors.EVENT_READ, seat)
@@ -274,8 +288,8 @@ class ProcessWorkers:
             return
         delay = None if seat.unrecoverable else seat.delay_s(now)
         if delay is not None:
-            LOGGER.error("%s. It is replaced in %.3g s.", what, delay)
             seat.state, seat.due, seat.ready_at = WorkerState.WAITING, now + delay, inf
+            LOGGER.error("%s. It is replaced in %.3g s.", what, delay)
             return
         if seat.unrecoverable:
             self._failure = PyTritonUnrecoverableError(what)
@@ -285,8 +299,8 @@ class ProcessWorkers:
                 f"stable_after_s={self._settings.stable_after_s:g} of being ready or before that; "
                 f"max_restarts={self._settings.max_restarts} allows no other one."
             )
-        LOGGER.error("%s", self._failure)
         self._forget(seat)
+        LOGGER.error("%s", self._failure)
 
     def _forget(self, seat: Seat, *, by_itself: bool = True) -> None:
         self._seats.pop(seat.index, None)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -50,20 +51,18 @@ class LineHandler(logging.Handler):
 
 
 def log_remote(message: Mapping[str, Any]) -> None:
-    """Log a record that came from a worker process."""
+    """Log a record that came from a worker process; KeyError, TypeError or ValueError if it is none."""
     fields = message["fields"]
     logger = logging.getLogger(message["logger"])
-    if logger.isEnabledFor(int(fields["levelno"])):
-        logger.handle(
-            logging.makeLogRecord(
-                {
-                    **message.get("extras", {}),
-                    **fields,
-                    "name": message["logger"],
-                    "msg": str(message["text"]),
-                }
-            )
-        )
+    if not logger.isEnabledFor(int(fields["levelno"])):
+        return
+    record = logging.makeLogRecord(
+        {**message.get("extras", {}), **fields, "name": message["logger"], "msg": str(message["text"])}
+    )
+    try:
+        logger.handle(record)
+    except Exception:  # of a handler or filter of the application's; the worker cannot help it
+        traceback.print_exc()
 
 
 def levels() -> dict[str, int]:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import signal
 import threading
@@ -18,6 +20,7 @@ from tritonclient.utils import InferenceServerException
 
 from pytriton.exceptions import PyTritonRuntimeError, PyTritonUnrecoverableError
 from pytriton.model_config import ModelConfig, Tensor
+from pytriton.supervision.process import WorkerProcess
 from pytriton.workers import WorkerProcesses, WorkerState
 from tests.helpers import worker_models
 from tests.helpers.gate import wait_until
@@ -88,6 +91,48 @@ def test_a_process_that_fails_is_replaced(
     assert not Path(f"/proc/{pid}").exists()
     assert f'Worker 0 of model "m" {why}' in caplog.text
     assert server.triton.is_alive()
+
+
+def test_a_process_is_replaced_once_there_are_descriptors(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = moody(serve)
+    pid = say(server, "answer")[1]
+    failures = iter([OSError(errno.EMFILE, "Too many open files")] * 2)
+
+    def start(*arguments: Any, **options: Any) -> WorkerProcess:
+        for failure in failures:
+            raise failure
+        return WorkerProcess(*arguments, **options)
+
+    monkeypatch.setattr("pytriton.supervision.pool.WorkerProcess", start)
+    assert say(server, "os._exit")[0] == 503
+    status, other = say(server, "answer")
+    assert (status, other != pid) == (200, True), other
+    assert 'Worker 0 of model "m" cannot be started: OSError: [Errno 24] Too many open files' in caplog.text
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, KeyError])
+def test_a_log_handler_that_raises_ends_no_supervision(
+    serve: Callable[..., Server], capsys: pytest.CaptureFixture[str], kind: type[Exception]
+) -> None:
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise kind("of the handler")
+
+    handler = Handler(logging.ERROR)
+    server = moody(serve)
+    pid = say(server, "answer")[1]
+    logging.getLogger("pytriton").addHandler(handler)
+    try:
+        assert say(server, "os._exit")[0] == 503
+        assert say(server, "answer") != (200, pid)
+        assert say(server, "segfault")[0] == 503
+        assert say(server, "answer")[0] == 200
+    finally:
+        logging.getLogger("pytriton").removeHandler(handler)
+    assert server.triton.workers("m")[0].restarts == 2
+    assert "of the handler" in capsys.readouterr().err
 
 
 def test_closed_descriptors_fail_one_batch(serve: Callable[..., Server]) -> None:
