@@ -93,6 +93,16 @@ class PyTritonValidationError(PyTritonError):
 class PyTritonDefinitionError(PyTritonValidationError):
     """A function or class of an App is typed as no model can be; the message says where in the program."""
 
+    def __init__(self, message: str, place: str | None = None) -> None:
+        """Take what is wrong, and where.
+
+        Args:
+            message: What is wrong.
+            place: File and line, which the message begins with; None if they are not known.
+        """
+        super().__init__(message if place is None else f"{place}: {message}")
+        self.place = place
+
 
 class PyTritonInvalidOperationError(PyTritonError):
     """The operation is not possible in this state."""

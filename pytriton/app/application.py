@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 from typing import TYPE_CHECKING, TypedDict
 
 from pytriton.app.router import Router
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from pytriton.triton import Triton
 
 __all__ = ["App", "ServerOptions"]
+
+LOGGER = logging.getLogger(__name__)
 
 
 class ServerOptions(TypedDict, total=False):
@@ -63,7 +67,32 @@ class App(Router):
     def serve(self, **options: Unpack[ServerOptions]) -> None:
         """Serve until Ctrl-C or SIGTERM; raise if the server or a model fails.
 
+        It says where on standard error, or in the log of a program that has one; the command line's `models`,
+        `infer`, `bench` and `top` find the server and its token.
+
         Args:
             options: What `Triton` takes: config, workspace, triton_lifecycle_policy, security_config, server.
         """
-        self.triton(**options).serve()
+        from pytriton.launch.announcement import announced, urls
+        from pytriton.serving.interruption import interrupted_by_sigterm
+
+        triton = self.triton(**options)
+        with interrupted_by_sigterm():
+            try:
+                triton.run()
+                where = urls(triton.endpoints)
+                names = ", ".join(model.model_name for model in triton.models)
+                with announced(where, triton.get_access_token()):
+                    _say(f"Serves {names or 'nothing'} at {', '.join(where.values())}")
+                    triton.serve()
+            except KeyboardInterrupt:  # before it served
+                pass
+            finally:
+                triton.stop()
+
+
+def _say(text: str) -> None:
+    if logging.getLogger().hasHandlers():
+        LOGGER.info("%s", text)
+    else:
+        print(f"{text}; Ctrl-C ends it.", file=sys.stderr, flush=True)

@@ -14,7 +14,7 @@ from pytriton.app.place import Place
 from pytriton.app.placement import Placement, place_model
 from pytriton.app.signature import Input, Parameter, Signature, read_signature
 from pytriton.app.tensor_type import TensorType
-from pytriton.exceptions import PyTritonDefinitionError
+from pytriton.exceptions import PyTritonDefinitionError, PyTritonValidationError
 from pytriton.model_config import ModelConfig, Tensor, rules
 from pytriton.workers import Device, WorkerProcesses
 
@@ -110,7 +110,10 @@ def define(target: Callable[..., Any], options: Options, scope: Mapping[str, Any
     name = options.name if options.name is not None else getattr(target, "__name__", None)
     if name is None:
         raise PyTritonDefinitionError(f"{target!r} has no name; write @app.model(name=...).")
-    rules.check_model_name(name)
+    try:
+        rules.check_model_name(name)
+    except PyTritonValidationError as error:
+        raise PyTritonDefinitionError(error.message, Place(name, target).location) from None
     function, is_method = _function_of(target, name)
     place = Place(name, function)
     signature = read_signature(function, place, scope, is_method=is_method)
@@ -136,9 +139,9 @@ def _function_of(target: Any, name: str) -> tuple[Callable[..., Any], bool]:
         return target, False
     call = getattr(target if inspect.isclass(target) else type(target), "__call__", None)  # noqa: B004
     if not isinstance(call, types.FunctionType):
-        raise PyTritonDefinitionError(
-            f'model "{name}": {target!r} has no method __call__(self, ...); '
-            "write one with annotations, it is called for requests."
+        raise Place(name, target).error(
+            f"{target!r} has no method __call__(self, ...)",
+            "write one with annotations, it is called for requests",
         )
     return call, True
 

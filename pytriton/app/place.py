@@ -41,7 +41,7 @@ class Place:
             given: What there is.
             possible: What there could be instead.
         """
-        return PyTritonDefinitionError(f"{self}: {given}; {possible}.")
+        return PyTritonDefinitionError(f"{self._what()}: {given}; {possible}.", self.location)
 
     @property
     def label(self) -> str:
@@ -52,14 +52,12 @@ class Place:
             return f'parameter "{self.parameter}"'
         return f'field "{self.field}" of what it returns' if self.field else "what it returns"
 
-    def __str__(self) -> str:
-        part = "" if self.parameter is None else f", {self.label}"
-        return f'{self._location()}: model "{self.model}"{part}'
-
-    def _location(self) -> str:
+    @property
+    def location(self) -> str:
+        """File and line; of what has none, its name."""
         code = getattr(inspect.unwrap(self.function), "__code__", None)
         if code is None:
-            return getattr(self.function, "__qualname__", repr(self.function))
+            return _location_of_class(self.function)
         line = code.co_firstlineno
         try:
             lines, first = inspect.getsourcelines(code)
@@ -68,10 +66,26 @@ class Place:
             pass
         return f"{code.co_filename}:{line}"
 
+    def __str__(self) -> str:
+        return f"{self.location}: {self._what()}"
+
+    def _what(self) -> str:
+        part = "" if self.parameter is None else f", {self.label}"
+        return f'model "{self.model}"{part}'
+
+
+def _location_of_class(given: Any) -> str:
+    try:
+        return f"{inspect.getsourcefile(given)}:{inspect.getsourcelines(given)[1]}"
+    except (OSError, TypeError):
+        return getattr(given, "__qualname__", repr(given))
+
 
 def _line_of(source: str, parameter: str | None) -> int:
     """The line within the source of a function where a parameter, or the function itself, stands."""
-    function = next(node for node in ast.walk(ast.parse(source)) if isinstance(node, _FUNCTIONS))
+    function = next((node for node in ast.walk(ast.parse(source)) if isinstance(node, _FUNCTIONS)), None)
+    if function is None:  # a lambda: the line where it begins
+        return 1
     if parameter == _RETURN:
         return function.returns.lineno if function.returns is not None else function.lineno
     given = function.args

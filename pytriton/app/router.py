@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from pytriton.app.description import describe
 from pytriton.app.model import Model, Options, define
+from pytriton.app.place import Place
 from pytriton.app.stub import client_stub
 from pytriton.exceptions import PyTritonDefinitionError
 from pytriton.model_config import ModelConfig, Tensor
@@ -124,7 +126,7 @@ class Router:
             strict: Whether outputs are checked against `outputs` to the letter.
             options: Whatever else `Triton.bind` takes.
         """
-        self._check_new(model_name, model_version)
+        self._check_new(model_name, model_version, _line_of(sys._getframe(1)))
         arguments = dict(
             infer_func=infer_func, inputs=inputs, outputs=outputs, config=config, strict=strict, **options
         )
@@ -139,9 +141,11 @@ class Router:
         """
         given: Any = router
         if not isinstance(given, Router):
-            raise PyTritonDefinitionError(f"include takes a Router or an App, got {given!r}.")
+            raise PyTritonDefinitionError(
+                f"include takes a Router or an App, got {given!r}.", _line_of(sys._getframe(1))
+            )
         if router is self or self in router._routers():
-            raise PyTritonDefinitionError("A router cannot include itself.")
+            raise PyTritonDefinitionError("A router cannot include itself.", _line_of(sys._getframe(1)))
         self._included.append((router, prefix))
 
     def bind_to(self, triton: TritonBase) -> None:
@@ -174,17 +178,18 @@ class Router:
 
     def _define(self, target: Any, options: Options, scope: Mapping[str, Any]) -> Any:
         model = define(target, options, scope)
-        self._check_new(model.name, model.version)
+        self._check_new(model.name, model.version, Place(model.name, target).location)
         self._models.append(model)
         return target
 
-    def _check_new(self, name: str, version: int) -> None:
+    def _check_new(self, name: str, version: int, place: str) -> None:
         known = {(model.name.lower(), model.version) for model in self._models}
         known |= {(bound.name.lower(), bound.version) for bound in self._bound}
         if (name.lower(), version) in known:
             raise PyTritonDefinitionError(
                 f'There is a model "{name}" version {version} already (case does not count); '
-                "give one of them another name or version."
+                "give one of them another name or version.",
+                place,
             )
 
     def _routers(self) -> Iterator[Router]:
@@ -205,3 +210,7 @@ class Router:
         for router, prefix in self._included:
             for bound in router._all_bound():
                 yield bound._replace(name=prefix + self._prefix + bound.name)
+
+
+def _line_of(frame: FrameType) -> str:
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

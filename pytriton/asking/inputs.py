@@ -40,8 +40,15 @@ def inputs_of(
     inputs: dict[str, Any] = {}
     if file is not None:
         inputs |= _content(file, read_stdin).by_name()
+    given: dict[str, str] = {}
     for argument in arguments:
         name, text = _split(argument, specs, model.model_name)
+        if name in given:
+            raise PyTritonClientValueError(
+                f'model "{model.model_name}": input "{name}" is given twice, as {given[name]!r} and as '
+                f"{text!r}. A text with spaces needs quotes; several values are one list in JSON."
+            )
+        given[name] = text
         inputs[name] = _value(text, specs[name], read_stdin, white)
     if not inputs:
         raise PyTritonClientValueError(
@@ -62,7 +69,7 @@ def is_batch(inputs: Mapping[str, Any], model: TritonModelConfig) -> bool:
 
 
 def parameters_of(texts: Sequence[str]) -> dict[str, str | int | float | bool]:
-    """Parameters of a request; numbers and true or false are taken as such, the rest is text."""
+    """Parameters of a request: numbers, true or false and strings of JSON, the rest is text as it is."""
     parameters: dict[str, str | int | float | bool] = {}
     for text in texts:
         name, separator, value = text.partition("=")
@@ -72,7 +79,7 @@ def parameters_of(texts: Sequence[str]) -> dict[str, str | int | float | bool]:
             parsed = json.loads(value)
         except ValueError:
             parsed = value
-        parameters[name] = parsed if isinstance(parsed, (bool, int, float)) else value
+        parameters[name] = parsed if isinstance(parsed, (bool, int, float, str)) else value
     return parameters
 
 

@@ -21,8 +21,8 @@ from pytriton.cli.output import console, note, print_json
 from pytriton.cli.table import CONFIG_VARIABLE, layers_of, with_server_options
 from pytriton.configuration.layers import Layers, in_force
 from pytriton.launch import standby
-from pytriton.launch.announcement import announced
-from pytriton.launch.panel import describe, panel, urls
+from pytriton.launch.announcement import announced, urls
+from pytriton.launch.panel import describe, panel
 from pytriton.launch.refresh import Refresher, on_hangup
 from pytriton.launch.reload import Reloader
 from pytriton.launch.target import load_triton

@@ -63,7 +63,8 @@ class Call(NamedTuple):
         if args and named:
             raise PyTritonClientValueError(
                 "Use either positional either keyword method arguments convention; "
-                f"got {len(args)} positional inputs and {', '.join(named)} by name."
+                f"got {len(args)} positional inputs and {', '.join(named)} by name. "
+                "A parameter of the request, which is no input, belongs into parameters={...}."
             )
         return cls(
             args,

@@ -93,7 +93,11 @@ def _count(shape: Sequence[int]) -> int:
 
 
 def _from_anything(value: Any, datatype: dtypes.DataType, where: str) -> Array:
-    if isinstance(value, (dict, set, frozenset)) or value is None:
+    if value is None:
+        raise PyTritonClientInputError(
+            f"{where}: got None; an optional input is left out if it has no value."
+        )
+    if isinstance(value, (dict, set, frozenset)):
         raise PyTritonClientInputError(
             f"{where}: expected an array or what can be made one, got {type(value).__name__}."
         )

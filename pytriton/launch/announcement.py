@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers that `pytriton serve` runs, announced to other commands of the same user: where, which token."""
+"""Servers that are announced to the commands of the same user: where they answer, and with which token."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from pytriton.constants import pytriton_home
+from pytriton.server.ports import Endpoint
 
-__all__ = ["Announcement", "announced", "announcements"]
+__all__ = ["Announcement", "announced", "announcements", "urls"]
 
 _DIRECTORY: Final = "serving"
+_PATHS: Final = {"metrics": "/metrics"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Announcement:
     def url(self) -> str | None:
         """Where requests go."""
         return self.urls.get("HTTP") or self.urls.get("gRPC")
+
+
+def urls(endpoints: Sequence[Endpoint]) -> dict[str, str]:
+    """Where a server answers, by the endpoints' names."""
+    return {endpoint.name: _url(endpoint) for endpoint in endpoints}
 
 
 @contextlib.contextmanager
@@ -68,3 +75,8 @@ def announcements() -> list[Announcement]:
         else:
             path.unlink(missing_ok=True)
     return found
+
+
+def _url(endpoint: Endpoint) -> str:
+    scheme = "grpc" if endpoint.name == "gRPC" else "http"
+    return f"{scheme}://{endpoint.local}{_PATHS.get(endpoint.name, '')}"

@@ -13,12 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 import pytriton
+from pytriton.launch.announcement import urls
 from pytriton.model_config.triton_model_config import TensorSpec, TritonModelConfig
 from pytriton.server.ports import Endpoint
 
-__all__ = ["describe", "panel", "tensor_text", "urls"]
-
-_PATHS = {"metrics": "/metrics"}
+__all__ = ["describe", "panel", "tensor_text"]
 
 
 def describe(
@@ -42,11 +41,6 @@ def describe(
     }
 
 
-def urls(endpoints: Sequence[Endpoint]) -> dict[str, str]:
-    """Where the server answers, by the endpoints' names."""
-    return {endpoint.name: _url(endpoint) for endpoint in endpoints}
-
-
 def panel(
     endpoints: Sequence[Endpoint],
     models: Sequence[TritonModelConfig],
@@ -61,12 +55,12 @@ def panel(
         token: Token of the restricted endpoints.
         notes: Further lines.
     """
-    urls = Table.grid(padding=(0, 2))
-    for endpoint in endpoints:
-        urls.add_row(Text(endpoint.name, "dim"), Text(_url(endpoint), "cyan"))
+    where = Table.grid(padding=(0, 2))
+    for name, url in urls(endpoints).items():
+        where.add_row(Text(name, "dim"), Text(url, "cyan"))
     if token is not None:
-        urls.add_row(Text("token", "dim"), Text(token))
-    parts: list[RenderableType] = [urls, Text(), _models(models)]
+        where.add_row(Text("token", "dim"), Text(token))
+    parts: list[RenderableType] = [where, Text(), _models(models)]
     lines = [*notes, "Ctrl-C ends it."]
     parts += [Text(), *(Text(line, "dim") for line in lines)]
     return Panel(
@@ -103,11 +97,6 @@ def _models(models: Sequence[TritonModelConfig]) -> RenderableType:
             f"up to {model.max_batch_size}" if model.batching else "none",
         )
     return table
-
-
-def _url(endpoint: Endpoint) -> str:
-    scheme = "grpc" if endpoint.name == "gRPC" else "http"
-    return f"{scheme}://{endpoint.local}{_PATHS.get(endpoint.name, '')}"
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from pytriton.exceptions import PyTritonValidationError
+from pytriton.exceptions import PyTritonDefinitionError, PyTritonValidationError
 from pytriton.triton import TritonBase
 
 __all__ = ["DEFAULT_NAMES", "TargetError", "UserCodeError", "import_target", "load_triton"]
@@ -132,6 +132,10 @@ def _import(name: str, directory: Path, meant: Path) -> ModuleType:
                 f'There is no module "{error.name}" in {directory}, nor is one installed.'
             ) from None
         raise UserCodeError(f'Importing "{name}"', _without_our_frames(error)) from error
+    except PyTritonDefinitionError as error:
+        if error.place is None:
+            raise UserCodeError(f'Importing "{name}"', _without_our_frames(error)) from error
+        raise TargetError(error.message) from None  # which says where
     except (Exception, SystemExit) as error:
         raise UserCodeError(f'Importing "{name}"', _without_our_frames(error)) from error
     if meant != directory and module.__file__ is not None and Path(module.__file__).resolve() != meant:

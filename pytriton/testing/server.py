@@ -53,22 +53,25 @@ class TestServer:
 
         Args:
             name: Name of the model.
-            options: What else `ModelClient` takes.
+            options: What else `ModelClient` takes; the server's token is given by default.
         """
         from pytriton.client import ModelClient
 
-        return ModelClient(self.http_url, name, **options)
+        return ModelClient(self.http_url, name, **self._with_token(options))
 
     def stream(self, name: str, **options: Any) -> DecoupledModelClient:
         """A new client of a streaming model.
 
         Args:
             name: Name of the model.
-            options: What else `DecoupledModelClient` takes.
+            options: What else `DecoupledModelClient` takes; the server's token is given by default.
         """
         from pytriton.client import DecoupledModelClient
 
-        return DecoupledModelClient(self.grpc_url, name, **options)
+        return DecoupledModelClient(self.grpc_url, name, **self._with_token(options))
+
+    def _with_token(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {"access_token": self.triton.get_access_token(), **options}
 
 
 @contextlib.contextmanager

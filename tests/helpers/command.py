@@ -64,9 +64,11 @@ def pytriton(
 class Command:
     """A command that runs beside the test."""
 
-    def __init__(self, arguments: Sequence[str], cwd: Path) -> None:
+    def __init__(
+        self, arguments: Sequence[str], cwd: Path, program: Sequence[str] = ("-m", "pytriton")
+    ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pytriton", *arguments],
+            [sys.executable, *program, *arguments],
             cwd=cwd,
             env={**os.environ, "COLUMNS": "120"},
             stdout=subprocess.PIPE,

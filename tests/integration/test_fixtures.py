@@ -20,7 +20,9 @@ def shout(text: str) -> str:
     return text.upper()
 """
 TESTS = """
+import pytest
 from app import app
+from pytriton.client.exceptions import PyTritonClientModelUnavailableError
 
 def test_without_a_server(pytriton_client):
     client = pytriton_client(app)
@@ -30,6 +32,8 @@ def test_with_a_server(pytriton_server):
     server = pytriton_server(app)
     with server.model("shout") as client:
         assert client.infer_sample("a")["output"] == b"A"
+    with pytest.raises(PyTritonClientModelUnavailableError, match='it has the models "shout"'):
+        server.model("shot").infer_sample("a")
 """
 
 

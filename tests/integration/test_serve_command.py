@@ -139,6 +139,58 @@ def test_the_users_own_error_has_a_traceback_and_nothing_else_has(service: Path)
     assert lines[-1] == 'pytriton: Importing "broken" failed: RuntimeError: mine'
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "@app.model\ndef f(x) -> str:\n    return x\n",
+            'broken.py:4: model "f", parameter "x": has no annotation; write',
+        ),
+        ("@app.model\nclass M: ...\n", "broken.py:3: model \"M\": <class 'broken.M'> has no method __call__"),
+        ("@app.model(name='a b')\ndef f(x: str) -> str: ...\n", "broken.py:4: Model name can only contain "),
+        ("for _ in 'ab':\n    app.model(name='m')(lambda x: x)\n", "broken.py:4: "),
+        ("app.include(3)\n", "broken.py:3: include takes a Router or an App, got 3."),
+    ],
+)
+def test_a_definition_that_cannot_be_is_one_sentence(service: Path, text: str, expected: str) -> None:
+    (service / "broken.py").write_text(f"from pytriton import App\napp = App()\n{text}")
+    result = pytriton("serve", "broken:app", cwd=service)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"pytriton: {service / expected}")
+    assert "Traceback" not in result.stderr
+    assert result.stderr.count("broken.py:") == 1
+
+
+def test_a_program_that_serves_an_app_says_where_and_is_found(
+    service: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTRITON_HOME", str(service / "home"))
+    http, grpc, metrics = free_ports(3)
+    (service / "program.py").write_text(f"""
+from pytriton import App
+from pytriton.triton import TritonConfig
+
+app = App()
+
+@app.model
+def shout(text: str) -> str:
+    return text.upper()
+
+app.serve(config=TritonConfig(
+    http_address="{LOCAL}", http_port={http}, grpc_port={grpc}, metrics_port={metrics},
+    grpc_address="{LOCAL}", metrics_address="{LOCAL}",
+))
+""")
+    with contextlib.closing(Command(["program.py"], service, program=())) as command:
+        said = command.expect("Serves shout")
+        assert f"http://{LOCAL}:{http}, grpc://{LOCAL}:{grpc}" in said
+        answer = pytriton("infer", "shout", "a")
+        assert (answer.returncode, "A" in answer.stdout) == (0, True), answer.stderr
+        assert pytriton("models", "--json").returncode == 0  # it needs the token
+        assert command.end() == 0
+    assert pytriton("infer", "shout", "a", "--url", f"http://{LOCAL}:{http}").returncode == 3
+
+
 def test_bad_input_is_one_sentence(service: Path) -> None:
     (service / "wrong.yaml").write_text("http_prot: 1\n")
     for arguments, code, text in (

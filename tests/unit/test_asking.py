@@ -48,6 +48,12 @@ def test_values_are_json_or_text() -> None:
     assert ask(['["a", "b"]'], TEXT) == {"text": ["a", "b"]}
 
 
+@pytest.mark.parametrize("arguments", [["hello", "world"], ["hello", "text=world"], ["text=a", "text=a"]])
+def test_no_input_is_given_twice(arguments: list[str]) -> None:
+    with pytest.raises(PyTritonClientValueError, match=r'input "text" is given twice.* needs quotes'):
+        ask(arguments, TEXT)
+
+
 def test_files_and_standard_input(tmp_path: Path) -> None:
     array = np.arange(3, dtype=np.float32)
     (tmp_path / "x.npy").write_bytes(npy(array))
@@ -134,6 +140,7 @@ def test_parameters() -> None:
         "d": 1.5,
         "e": "x=y",
     }
+    assert parameters_of(['a="1"', 'b="true"', "c='1'"]) == {"a": "1", "b": "true", "c": "'1'"}
     with pytest.raises(PyTritonClientValueError, match="expected name=value, got 'a'"):
         parameters_of(["a"])
 
