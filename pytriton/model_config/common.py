@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Any
 
 from pytriton.model_config.warmup import (
     ModelWarmup,
@@ -22,6 +23,7 @@ __all__ = [
     "WarmupInput",
     "generate_warmup_data",
     "generate_warmup_requests",
+    "whole",
 ]
 
 
@@ -57,6 +59,10 @@ class QueuePolicy:
     allow_timeout_override: bool = False
     max_queue_size: int = 0
 
+    def __post_init__(self) -> None:
+        self.default_timeout_microseconds = whole(self.default_timeout_microseconds)
+        self.max_queue_size = whole(self.max_queue_size)
+
 
 @dataclass
 class DynamicBatcher:
@@ -79,3 +85,11 @@ class DynamicBatcher:
     default_priority_level: int = 0
     default_queue_policy: QueuePolicy | None = None
     priority_queue_policy: dict[int, QueuePolicy] | None = None
+
+    def __post_init__(self) -> None:
+        self.max_queue_delay_microseconds = whole(self.max_queue_delay_microseconds)
+
+
+def whole(number: Any) -> Any:
+    """A whole number that was computed, such as 0.005 * 1e6, as an integer; anything else as it is."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number

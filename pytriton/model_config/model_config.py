@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pytriton.model_config.common import DynamicBatcher, ModelWarmup
+from pytriton.model_config.common import DynamicBatcher, ModelWarmup, whole
 
 __all__ = ["ModelConfig"]
 
@@ -44,3 +44,6 @@ class ModelConfig:
     shared_memory_bytes: int | None = None
     worker_shared_memory_bytes: int | None = None
     stream_memory_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        self.max_batch_size = whole(self.max_batch_size)

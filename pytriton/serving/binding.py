@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, ValuesView
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -190,6 +190,7 @@ def bind_model(
         functions = ThreadFunctions(model_name, infer_func)
     else:
         functions = ProcessFunction(model_name, infer_func, workers)
+    inputs, outputs = _listed(inputs), _listed(outputs)
     rules.check_tensors(model_name, "input", inputs)
     rules.check_tensors(model_name, "output", outputs)
     if config is not None and not isinstance(config, ModelConfig):
@@ -200,10 +201,20 @@ def bind_model(
         inputs,
         outputs,
         config,
-        model_version=model_version,
+        model_version=_number(model_version),
         instances=functions.count,
     )
     return Binding(model, functions, strict=strict, config=config)
+
+
+def _listed(tensors: Any) -> Any:
+    """The values of a dict, or what a generator gives, as a list; what is neither is told by the rules."""
+    return list(tensors) if isinstance(tensors, (Iterator, ValuesView)) else tensors
+
+
+def _number(version: Any) -> Any:
+    """A version out of a file or a variable is text."""
+    return int(version) if isinstance(version, str) and version.isdecimal() else version
 
 
 def _shared_config(model: TritonModelConfig) -> dict[str, Any]:

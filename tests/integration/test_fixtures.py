@@ -32,8 +32,9 @@ def test_with_a_server(pytriton_server):
     server = pytriton_server(app)
     with server.model("shout") as client:
         assert client.infer_sample("a")["output"] == b"A"
-    with pytest.raises(PyTritonClientModelUnavailableError, match='it has the models "shout"'):
-        server.model("shot").infer_sample("a")
+    with server.model("shot") as client:
+        with pytest.raises(PyTritonClientModelUnavailableError, match='it has the models "shout"'):
+            client.infer_sample("a")
 """
 
 

@@ -26,7 +26,7 @@ from pytriton.exceptions import (
     PyTritonServerError,
     PyTritonValidationError,
 )
-from pytriton.model_config import ModelConfig, Tensor
+from pytriton.model_config import DynamicBatcher, ModelConfig, QueuePolicy, Tensor
 from pytriton.server import command
 from pytriton.server.control import Op
 from pytriton.server.locate import ServerBinary
@@ -820,3 +820,33 @@ def test_forked_child_stops_nothing(world: World) -> None:
         os._exit(int(server.stop() or world.events[-1] == "stop"))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     server.stop()
+
+
+def test_bind_takes_what_is_as_good_as_what_it_wants() -> None:
+    """Numbers that were computed, versions out of files, tensors of a dict."""
+    tensors = {"x": Tensor(name="x", dtype=np.float32, shape=(1,))}
+    second: Any = 1e6
+    policy = QueuePolicy(default_timeout_microseconds=second, max_queue_size=second / 1e5)
+    batcher = DynamicBatcher(max_queue_delay_microseconds=0.005 * second, default_queue_policy=policy)
+    config = ModelConfig(max_batch_size=second / 125_000, batcher=batcher)
+    given: Any = (
+        "m",
+        lambda requests: requests,
+        tensors.values(),
+        (t for t in tensors.values()),
+        "2",
+        config,
+    )
+    triton = Triton()
+    triton.bind(*given)
+    (model,) = triton.models
+    assert (model.model_version, model.max_batch_size) == (2, 8)
+    assert model.batcher is not None
+    numbers = (
+        batcher.max_queue_delay_microseconds,
+        policy.default_timeout_microseconds,
+        policy.max_queue_size,
+    )
+    assert numbers == (5000, 1_000_000, 10)
+    assert all(type(number) is int for number in (*numbers, model.max_batch_size))
+    assert [spec.name for spec in (*(model.inputs or ()), *(model.outputs or ()))] == ["x", "x"]
