@@ -56,7 +56,10 @@ class _Connection:
             self.socket.send(MESSAGE.pack(kind, 0, slot, offset, length, 0, 0))
 
     def end(self) -> None:
-        """Receive no more than what is on its way."""
+        """Receive no more than what is on its way, and tell the worker."""
+        with contextlib.suppress(OSError):
+            # The end of a datagram socket is nothing that an event loop could wait for.
+            self.socket.send(b"", socket.MSG_DONTWAIT)
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RD)
 
@@ -260,9 +263,9 @@ class _LocalConnector(Connector):
     def shutdown(self) -> None:
         """End the channel and make no other, from any thread."""
         self._stopped.set()
+        self._on_shutdown()
         if self._connection is not None:
             shut(self._connection)
-        self._on_shutdown()
 
     def close(self) -> None:
         """Give the descriptor back, when the worker has ended."""
