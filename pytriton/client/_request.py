@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 from pytriton import dtypes
 from pytriton.client._config import UNLIMITED
 from pytriton.client._operations import ParameterValue
@@ -14,6 +16,7 @@ from pytriton.client._tracing import with_span
 from pytriton.client.exceptions import (
     PyTritonClientInputError,
     PyTritonClientModelDoesntSupportBatchingError,
+    PyTritonClientProtocolError,
     PyTritonClientValueError,
 )
 from pytriton.client.options import InferOptions
@@ -126,11 +129,25 @@ class Signature:
 
     def debatched(self, outputs: dict[str, Any], call: Call) -> dict[str, Any]:
         """The outputs of one sample, without the batch dimension."""
+        for name, output in outputs.items():
+            self._check_output(name, output, call)
         for name in self._scalar_outputs & outputs.keys():
             outputs[name] = outputs[name].reshape(outputs[name].shape[: int(self.batching)])
         if call.is_batch or not self.batching:
             return outputs
         return {name: array[0, ...] for name, array in outputs.items()}
+
+    def _check_output(self, name: str, output: Any, call: Call) -> None:
+        """What the protocol's decoder cannot know to be wrong."""
+        if not isinstance(output, np.ndarray):  # it was to be in shared memory, which nobody asked for
+            raise PyTritonClientProtocolError(
+                f'{self.label}: the answer cannot be read: output "{name}" has no data.'
+            )
+        if self.batching and not call.is_batch and output.shape[:1] != (1,):
+            raise PyTritonClientProtocolError(
+                f'{self.label}: the answer cannot be read: output "{name}" of one sample has the shape '
+                f"{list(output.shape)}."
+            )
 
     def _by_name(self, call: Call) -> Mapping[str, Any]:
         if call.named:

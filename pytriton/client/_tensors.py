@@ -76,14 +76,22 @@ def decode_data(data: Buffer, datatype: dtypes.DataType, shape: Sequence[int]) -
 def decode_list(values: Iterable[Any], datatype: dtypes.DataType, shape: Sequence[int]) -> Array:
     """The array of values that came as a list; text becomes bytes."""
     if datatype is not dtypes.BYTES:
+        given = np.array(values)
+        if given.dtype.kind == "f" and datatype.numpy_dtype.kind in "iub" and (given % 1 != 0).any():
+            raise ValueError(f"fractions for {datatype.name}")
         array = np.array(values, datatype.numpy_dtype).ravel()
-        if array.size != _count(shape):
-            raise ValueError(f"{array.size} values for shape {list(shape)}")
+        _check_count(array.size, shape)
         return array.reshape(shape)
-    array = np.empty(_count(shape), object)
     flat = np.array(values, object).ravel()
+    _check_count(flat.size, shape)
+    array = np.empty(flat.size, object)
     array[:] = [value.encode() if isinstance(value, str) else value for value in flat]
     return array.reshape(shape)
+
+
+def _check_count(count: int, shape: Sequence[int]) -> None:
+    if count != _count(shape):
+        raise ValueError(f"{count} values for shape {list(shape)}")
 
 
 def _count(shape: Sequence[int]) -> int:

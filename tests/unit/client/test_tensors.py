@@ -127,3 +127,23 @@ def test_large_arrays_are_not_copied() -> None:
 def test_bytes_that_do_not_fit_the_shape() -> None:
     with pytest.raises(ValueError, match=r"7 bytes for FP32 of shape \[2\], expected 8"):
         decode_data(bytes(7), dtypes.from_name("FP32"), [2])
+
+
+@pytest.mark.parametrize(
+    ("values", "datatype", "shape", "said"),
+    [
+        (["a"], "BYTES", [1, 5], r"1 values for shape \[1, 5\]"),
+        ([], "BYTES", [2], r"0 values for shape \[2\]"),
+        ([1, 2], "FP32", [1], r"2 values for shape \[1\]"),
+        ([1.7], "INT32", [1], "fractions for INT32"),
+    ],
+)
+def test_lists_that_do_not_fit(values: list[Any], datatype: str, shape: list[int], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        decode_list(values, dtypes.from_name(datatype), shape)
+
+
+@pytest.mark.parametrize("values", [[2**64 - 1, 0], [2.0, 0]])
+def test_lists_of_whole_numbers(values: list[Any]) -> None:
+    array = decode_list(values, dtypes.from_name("UINT64"), [2])
+    assert array.tolist() == values
