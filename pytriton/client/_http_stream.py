@@ -52,28 +52,18 @@ class HttpStreamCall:
             if self._is_over:
                 raise StopIteration
             self._is_reading = True
+        event = None
         try:
-            self._limit()
-            while not self._events and not self._attempt.reader.is_complete:
-                self._read()
+            event = self._next_event()
         except (OSError, ValueError, _failures.NotHttp) as error:
-            self._is_over = True
             if isinstance(error, TimeoutError):
                 raise _failures.late(self._command, self._timeout_s if self._is_late() else None) from None
             raise self._attempt.failure(error) from error
         finally:
-            with self._lock:
-                self._is_reading = False
-                over = self._is_over
-            if over:
-                self._let_go()
-        if self._events:
-            return self._events.popleft()
-        self._is_over = True
-        self._let_go()
-        if not self._event_reader.is_between:
-            raise self._attempt.failure(ConnectionResetError())
-        raise StopIteration
+            self._pause(over=event is None)
+        if event is None:
+            raise StopIteration
+        return event
 
     def cancel(self) -> None:
         """Want no more: the server sees that the connection ends."""
@@ -85,6 +75,24 @@ class HttpStreamCall:
             if reading:
                 self._attempt.interrupt()  # who reads lets go
         if not reading:
+            self._let_go()
+
+    def _next_event(self) -> bytes | None:
+        self._limit()
+        while not self._events and not self._attempt.reader.is_complete:
+            self._read()
+        if self._events:
+            return self._events.popleft()
+        if not self._event_reader.is_between:
+            raise ConnectionResetError
+        return None
+
+    def _pause(self, *, over: bool) -> None:
+        # The end is told under the lock: else who cancels just then would let go of the connection too.
+        with self._lock:
+            self._is_reading = False
+            over = self._is_over = self._is_over or over
+        if over:
             self._let_go()
 
     def _read(self) -> None:
