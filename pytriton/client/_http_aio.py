@@ -211,7 +211,6 @@ class AioConnection(asyncio.Protocol):
         if (stream := self._stream) is not None:
             if reader.is_complete:
                 self.is_reusable, self._stream = reader.keeps_open, None
-                self.flow(True)
             stream.heard(reader)
         elif reader.is_complete and self._answer is not None and not self._answer.done():
             self.is_reusable = reader.keeps_open

@@ -59,7 +59,7 @@ class AsyncHttpStreamCall:
         if not self._events and not self._is_over:
             await self._wait()
         if self._events:
-            self._connection.flow(len(self._events) <= _MANY)
+            self._flow()
             return self._events.popleft()
         if self._error is not None:
             error, self._error = self._error, None
@@ -80,11 +80,12 @@ class AsyncHttpStreamCall:
                     raise_for_status(reader.reply(), self._command.what)
                 return
             self._events.extend(self._event_reader.feed(reader.take()))
-            self._connection.flow(len(self._events) <= _MANY)
-            if reader.is_complete:
-                if not self._event_reader.is_between:
-                    raise ConnectionResetError
+            if not reader.is_complete:
+                self._flow()
+            elif self._event_reader.is_between:
                 self._finish(None)
+            else:
+                raise ConnectionResetError
         except Exception as error:
             self.failed(error)
         self._came.set()
@@ -93,9 +94,15 @@ class AsyncHttpStreamCall:
         """Called by the connection when it has ended."""
         self._finish(self._failure(error, "waiting for an answer from"))
 
+    def _flow(self) -> None:
+        if not self._is_over:  # else the connection is somebody else's
+            self._connection.flow(len(self._events) <= _MANY)
+
     def _finish(self, error: Exception | None) -> None:
         if not self._is_over:
             self._is_over, self._error = True, error
+            if self._connection.is_reusable:
+                self._connection.flow(True)  # who has it next wants to hear
             self._give_back(self._connection)
             self._came.set()
 

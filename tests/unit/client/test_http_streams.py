@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -11,11 +12,16 @@ from typing import Any, Final
 import pytest
 
 from pytriton.client import DecoupledModelClient, _http_stream
+from pytriton.client import _operations as ops
+from pytriton.client._flow import Exchange
+from pytriton.client._http_aio import AioConnection
+from pytriton.client._http_aio_stream import AsyncHttpStreamCall
 from tests.helpers.http_peer import CONFIG, Heard, answer, http_peer
 from tests.helpers.server import TIMEOUT_S
 
 STREAM: Final = {**CONFIG, "model_transaction_policy": {"decoupled": True}}
 HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+MANY: Final = 100  # more events than are kept
 
 
 def chunk(data: bytes) -> bytes:
@@ -74,3 +80,73 @@ def test_a_stream_that_is_closed_as_it_ends_gives_its_connection_back_once(
         responses.close()
         assert len(given) == 1
         assert [outputs["y"].item() for outputs in client.infer_sample([1])] == [0]
+
+
+class Wire(asyncio.Transport):
+    """A connection's other side, which only notes whether it is read."""
+
+    _is_read = True
+
+    def write(self, data: Any) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        self._is_read = False
+
+    def resume_reading(self) -> None:
+        self._is_read = True
+
+    def is_reading(self) -> bool:
+        return self._is_read
+
+
+def streams_on_one_wire() -> tuple[Wire, AioConnection, Callable[[], AsyncHttpStreamCall]]:
+    """A connection, and what begins a stream on it."""
+    wire = Wire()
+    connection = AioConnection(asyncio.get_running_loop())
+    connection.connection_made(wire)
+
+    def begin() -> AsyncHttpStreamCall:
+        command = Exchange(ops.Generate("m", "", {}), TIMEOUT_S, {}, "m")
+        call = AsyncHttpStreamCall(connection, command, None, lambda error, _: error, lambda _: None)
+        connection.send([], call)
+        return call
+
+    return wire, connection, begin
+
+
+def test_a_connection_is_read_again_once_its_stream_has_come_to_its_end() -> None:
+    async def main() -> None:
+        wire, connection, begin = streams_on_one_wire()
+        call = begin()
+        connection.data_received(HEAD + events(MANY))
+        assert not wire.is_reading()
+        connection.data_received(events(MANY) + chunk(b""))  # TLS may hand out what it has though paused
+        assert wire.is_reading()
+        for _ in range(2 * MANY):
+            assert await call.read() is not None
+            assert wire.is_reading()
+        assert await call.read() is None
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_is_complete_leaves_its_connection_to_the_next() -> None:
+    async def main() -> None:
+        wire, connection, begin = streams_on_one_wire()
+        first = begin()
+        connection.data_received(HEAD + events(2 * MANY) + chunk(b""))
+        second = begin()
+        connection.data_received(HEAD + events(MANY))
+        assert not wire.is_reading()
+        for _ in range(2 * MANY):
+            await first.read()
+            assert not wire.is_reading()
+        for _ in range(MANY):
+            await second.read()
+        assert wire.is_reading()
+
+    asyncio.run(main())
