@@ -122,7 +122,7 @@ class AsyncHttpTransport:
         return fresh
 
     def _give_back(self, connection: AioConnection) -> None:
-        if connection.is_reusable and not self._closed:
+        if connection.is_reusable and not self._closed and len(self._idle) < _CONNECTIONS:
             self._idle.append(connection)
         else:
             connection.abort()

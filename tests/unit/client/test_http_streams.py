@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from pytriton.client import DecoupledModelClient, _http_stream
+from pytriton.client import AsyncioDecoupledModelClient, DecoupledModelClient, _http_stream
 from pytriton.client import _operations as ops
 from pytriton.client._flow import Exchange
 from pytriton.client._http_aio import AioConnection
@@ -150,3 +151,25 @@ def test_a_stream_that_is_complete_leaves_its_connection_to_the_next() -> None:
         assert wire.is_reading()
 
     asyncio.run(main())
+
+
+def test_the_streams_of_an_asyncio_client_leave_no_more_connections_open_than_its_pool_has() -> None:
+    count = 140
+    together = threading.Barrier(count)
+
+    def script(heard: Heard, connection: socket.socket) -> bytes:
+        if not heard.path.endswith("/config"):
+            together.wait(TIMEOUT_S)
+        return streaming(heard, connection)
+
+    async def read(client: AsyncioDecoupledModelClient) -> list[float]:
+        return [outputs["y"].item() async for outputs in client.infer_sample([1])]
+
+    async def main(url: str) -> None:
+        async with AsyncioDecoupledModelClient(url, "m") as client:
+            for _ in range(2):
+                assert await asyncio.gather(*(read(client) for _ in range(count))) == [[0]] * count
+
+    with http_peer(script) as peer:
+        asyncio.run(main(peer.url))
+        assert peer.connections == count + (count - 128)
