@@ -190,7 +190,7 @@ class AioConnection(asyncio.Protocol):
             if error is not None:
                 raise error
             self._reader.end()
-        except OSError as cause:
+        except Exception as cause:
             self._fail(cause)
         else:
             self._settle()
@@ -201,7 +201,7 @@ class AioConnection(asyncio.Protocol):
             return
         try:
             self._reader.feed(data)
-        except (_failures.NotHttp, ValueError) as error:
+        except Exception as error:  # whatever it is: nobody but who asked can be told
             self._fail(error)
         else:
             self._settle()

@@ -21,12 +21,15 @@ _UNZIP: Final[dict[str, int]] = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MA
 
 
 def body_buffer(length: int, headers: Mapping[str, str]) -> memoryview:
-    """Memory for a body, placed so that the first tensor in it is aligned."""
+    """Memory for a body, placed so that the first tensor in it is aligned; ValueError if there is none."""
     if length <= _SMALL:
         return memoryview(bytearray(length))  # copying it later costs less than aligning it now
     head = headers.get(HEADER_LENGTH, "0")
     offset = int(head) if head.isdecimal() else 0
-    memory: Any = recycled(length + _ALIGNMENT)
+    try:
+        memory: Any = recycled(length + _ALIGNMENT)
+    except (OSError, OverflowError, MemoryError) as error:
+        raise ValueError(f"it is to have {length} bytes, for which there is no memory") from error
     start = -(memory.ctypes.data + offset) % _ALIGNMENT
     return memoryview(memory)[start : start + length]
 

@@ -116,8 +116,12 @@ class ReplyReader:
 
     def on_message_complete(self) -> None:
         """Called by the parser."""
-        if self._body is not None:
-            self.is_complete = True
+        if self._body is None:
+            return
+        if isinstance(self._body, memoryview):
+            # Some replies tell a length but have no body (204, 304); the memory holds what others left in it.
+            self._body = self._body[: self._position]
+        self.is_complete = True
 
     def _fill(self, data: bytes) -> None:
         # What remains of a body of known length needs no parser.

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from pytriton.client import AsyncioModelClient, ModelClient
+from pytriton.client import AsyncioModelClient, ModelClient, _http_body, _http_reader
 from pytriton.client.exceptions import (
     PyTritonClientAccessDeniedError,
     PyTritonClientConnectionError,
@@ -223,6 +223,43 @@ def test_errors_that_are_no_json(ask: Any) -> None:
     refused = pytest.raises(PyTritonClientInferenceServerError, match="502: <html>")
     with http_peer(replying(answer(body=b"<html>", status="502 Bad Gateway"))) as peer, refused:
         ask(peer.url)
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
+@pytest.mark.parametrize("length", [100, 100_000, 2_000_000])
+def test_no_more_than_has_come_is_shown_of_an_answer(
+    ask: Any, status: str, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_another(size: int) -> Any:
+        return np.full(size, ord("s"), np.uint8)
+
+    monkeypatch.setattr(_http_body, "recycled", of_another)
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n".encode()
+    refused = pytest.raises(PyTritonClientInferenceServerError, match=f"{status[:3]}: no explanation")
+    with http_peer(replying(head)) as peer, refused:
+        ask(peer.url)
+
+
+@pytest.mark.parametrize("length", [10**15, 10**19])
+def test_answers_too_large_for_any_memory(ask: Any, length: int) -> None:
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n{" % length
+    with (
+        http_peer(replying(reply)) as peer,
+        pytest.raises(PyTritonClientProtocolError, match=f"{length} bytes, for which there is no memory"),
+    ):
+        ask(peer.url)
+
+
+def test_whatever_goes_wrong_with_an_answer_ends_the_waiting_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(peer: HttpPeer) -> None:
+        async with AsyncioModelClient(peer.url, "m") as client:
+            await client.infer_sample([1])
+            monkeypatch.setattr(_http_reader, "body_buffer", lambda *_: 1 // 0)
+            with pytest.raises(ZeroDivisionError):
+                await client.infer_sample([1])
+
+    with http_peer(replying(tensor_answer(ONE))) as peer:
+        asyncio.run(main(peer))
 
 
 @pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
