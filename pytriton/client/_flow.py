@@ -9,14 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from pytriton.client._abort import current_abort
 from pytriton.client._operations import Operation
 
-__all__ = ["Exchange", "Flow", "Pause", "Transport", "run"]
+__all__ = ["LONGEST_S", "Exchange", "Flow", "Pause", "Transport", "run"]
 
 Result = TypeVar("Result")
+
+LONGEST_S: Final = 2e6
+"""23 days, in place of any longer time: sockets count milliseconds in 31 bits, and gRPC has a limit too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,10 @@ class Exchange:
     headers: Mapping[str, str]
     what: str
     """Beginning of messages."""
+
+    def __post_init__(self) -> None:
+        if self.timeout_s > LONGEST_S:
+            object.__setattr__(self, "timeout_s", LONGEST_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import grpc
 from pytriton.client import _failures
 from pytriton.client import _operations as ops
 from pytriton.client._abort import Abort, current_abort
-from pytriton.client._flow import Exchange
+from pytriton.client._flow import LONGEST_S, Exchange
 from pytriton.client._forks import renew_after_fork
 from pytriton.client._grpc_stream import GrpcStreamCall
 from pytriton.client._grpc_wire import decode, encode, method_of
@@ -82,7 +82,7 @@ class GrpcTransport:
         try:
             call = self._channel().stream_stream(method_of(command.operation, streaming=True))(
                 iter((request,)),
-                timeout=timeout_s,
+                timeout=None if timeout_s is None else min(timeout_s, LONGEST_S),
                 metadata=metadata_of(command.headers),
                 compression=compression_of(command.operation),
             )

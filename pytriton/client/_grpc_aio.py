@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 
 from pytriton.client._failures import late
-from pytriton.client._flow import Exchange
+from pytriton.client._flow import LONGEST_S, Exchange
 from pytriton.client._grpc import (
     channel_credentials,
     channel_options,
@@ -67,7 +67,7 @@ class AsyncGrpcTransport:
         """Send a request whose responses are read one by one, within `timeout_s` all together."""
         call = self._channel.stream_stream(method_of(command.operation, streaming=True))(
             iter((encode(command.operation),)),
-            timeout=timeout_s,
+            timeout=None if timeout_s is None else min(timeout_s, LONGEST_S),
             metadata=metadata_of(command.headers),
             compression=compression_of(command.operation),
         )

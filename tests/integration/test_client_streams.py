@@ -127,6 +127,16 @@ def test_each_response_has_its_time(server: StreamingServer, make: Any) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("timeout_s", [float("inf"), 1e12])
+def test_times_of_any_length(server: StreamingServer, make: Any, timeout_s: float) -> None:
+    async def main() -> None:
+        async with make(server.url, "count", inference_timeout_s=timeout_s) as client:
+            options = InferOptions(timeout_s=timeout_s)
+            assert await values(client.infer_sample([2], options=options)) == [2, 3]
+
+    asyncio.run(main())
+
+
 def test_all_responses_have_a_deadline(server: StreamingServer, make: Any) -> None:
     async def main() -> None:
         async with make(server.url, "count") as client:

@@ -187,6 +187,14 @@ def test_a_server_that_stops_in_the_middle(ask: Any, reply: bytes) -> None:
         ended.set()
 
 
+@pytest.mark.parametrize("timeout_s", [float("inf"), 1e12, 3e6])
+def test_times_of_any_length(ask: Any, timeout_s: float) -> None:
+    with http_peer(replying(tensor_answer(ONE))) as peer:
+        assert ask(peer.url, inference_timeout_s=timeout_s)["y"].tolist() == [1]
+        assert ask(peer.url, options=InferOptions(timeout_s=timeout_s))["y"].tolist() == [1]
+        assert ask(peer.url, init_timeout_s=timeout_s)["y"].tolist() == [1]
+
+
 def test_a_server_that_drips_does_not_outlive_the_deadline(ask: Any) -> None:
     ended = threading.Event()
 
