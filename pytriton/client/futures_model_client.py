@@ -7,14 +7,16 @@ import collections
 import functools
 import itertools
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
-from pytriton.client._future import AbortableFuture
+from pytriton.client._future import AbortableFuture, settled_here
 from pytriton.client._pool import Pool
 from pytriton.client._tensors import Array
 from pytriton.client._tracing import in_context
+from pytriton.client.exceptions import PyTritonClientQueueFullError
 from pytriton.client.model_client import ModelClient
 from pytriton.client.options import Compression, InferOptions, Retry, SharedMemory, Tls
 from pytriton.model_config.triton_model_config import TritonModelConfig
@@ -28,8 +30,8 @@ class FuturesModelClient:
     """Asks one model over HTTP or gRPC; its methods return futures at once.
 
     `max_workers` requests are under way at a time and `max_queue_size` more wait; who sends still more has to
-    wait as well, or gets PyTritonClientQueueFullError. `cancel()` cancels a future that still waits;
-    `abort()` ends a request that is under way too.
+    wait as well, or gets PyTritonClientQueueFullError, as do callbacks of the futures. `cancel()` cancels a
+    future that still waits; `abort()` ends a request that is under way too.
 
     For example:
 
@@ -96,7 +98,7 @@ class FuturesModelClient:
         )
         self._client = client
         self._non_blocking = non_blocking
-        self._patience_s = inference_timeout_s
+        self._patience_s = client._settings.inference_timeout_s
         self._window = _WINDOW if max_workers is None else max_workers
         self._pool = Pool(max_workers, max_queue_size, client.close)
         # The threads know the pool alone, so a client that nobody closed goes as other objects go.
@@ -112,7 +114,7 @@ class FuturesModelClient:
         **named_inputs: Any,
     ) -> AbortableFuture[dict[str, Array]]:
         """Run the model on one sample; the future has what ModelClient.infer_sample returns."""
-        return self._submit(
+        return self._ask(
             functools.partial(
                 self._client.infer_sample,
                 *inputs,
@@ -132,7 +134,7 @@ class FuturesModelClient:
         **named_inputs: Any,
     ) -> AbortableFuture[dict[str, Array]]:
         """Run the model on a batch; the future has what ModelClient.infer_batch returns."""
-        return self._submit(
+        return self._ask(
             functools.partial(
                 self._client.infer_batch,
                 *inputs,
@@ -159,11 +161,11 @@ class FuturesModelClient:
         window: collections.deque[AbortableFuture[dict[str, Array]]] = collections.deque()
         try:
             for call in itertools.islice(calls, self._window):
-                window.append(self._pool.submit(in_context(call), patience_s=None))
+                window.append(self._submit(call, patience_s=None))
             while window:
                 result = window.popleft().result()
                 for call in itertools.islice(calls, 1):
-                    window.append(self._pool.submit(in_context(call), patience_s=None))
+                    window.append(self._submit(call, patience_s=None))
                 yield result
         finally:
             for future in window:
@@ -171,19 +173,20 @@ class FuturesModelClient:
 
     def wait_for_model(self, timeout_s: float) -> AbortableFuture[None]:
         """Wait until the model is ready; the future fails if that takes too long."""
-        return self._submit(functools.partial(self._client.wait_for_model, timeout_s))
+        return self._ask(functools.partial(self._client.wait_for_model, timeout_s))
 
     def model_config(self) -> AbortableFuture[TritonModelConfig]:
         """The model's configuration."""
-        return self._submit(lambda: self._client.model_config)
+        return self._ask(lambda: self._client.model_config)
 
     def close(self, wait: bool = True) -> None:
         """Take no more requests; those that wait are still sent.
 
         Args:
-            wait: Whether to return only when all futures are done.
+            wait: Whether to return only when all futures are done. A callback of a future never waits: it
+                runs in the thread that has to settle the others.
         """
-        self._pool.close(wait=wait)
+        self._pool.close(wait=wait and not self._is_own_thread())
 
     def __enter__(self) -> FuturesModelClient:
         return self
@@ -194,10 +197,38 @@ class FuturesModelClient:
         """Close the client."""
         self.close()
 
-    def _submit(self, function: Any) -> AbortableFuture[Any]:
-        return self._pool.submit(
-            in_context(function), patience_s=self._patience_s, blocking=not self._non_blocking
-        )
+    def _ask(self, function: Callable[[], Any]) -> AbortableFuture[Any]:
+        return self._submit(function, patience_s=self._patience_s, blocking=not self._non_blocking)
+
+    def _submit(
+        self, function: Callable[[], Any], *, patience_s: float | None, blocking: bool = True
+    ) -> AbortableFuture[Any]:
+        work, own = _Work(self._client, in_context(function)), self._is_own_thread()
+        try:
+            return self._pool.submit(work, patience_s=patience_s, blocking=blocking and not own)
+        except PyTritonClientQueueFullError as error:
+            if not own:
+                raise
+            raise PyTritonClientQueueFullError(
+                f"{error} This was sent in a thread of the client itself, by a callback of a future: it does "
+                "not wait for a place in the queue, which it may be the one to free."
+            ) from None
+
+    def _is_own_thread(self) -> bool:
+        """Whether this thread is one of the client's, as it is in the callbacks of its futures."""
+        work = settled_here()
+        return isinstance(work, _Work) and work.client is self._client
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a future stands for."""
+
+    client: ModelClient
+    function: Callable[[], Any]
+
+    def __call__(self) -> Any:
+        return self.function()
 
 
 def _apply(infer: Any, inputs: Any) -> dict[str, Array]:
