@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import logging
 import math
@@ -23,7 +24,9 @@ from pytriton.client.exceptions import (
     PyTritonClientConnectionError,
     PyTritonClientError,
     PyTritonClientInferenceServerError,
+    PyTritonClientTimeoutError,
 )
+from pytriton.client.options import InferOptions
 from pytriton.exceptions import ErrorCode
 
 if TYPE_CHECKING:
@@ -57,11 +60,13 @@ class Inference:
         """Run the model once, or in parts if the batch is too large and parts are allowed."""
         self._check_kind(signature, decoupled=False)
         inputs = signature.inputs_of(call, may_split=self.settings.split_batches)
-        results = []
-        for part in self._parts(signature, inputs, call):
-            results.append((yield from self._infer_part(signature, part, call)))
-        if len(results) == 1:
-            return signature.debatched(results[0], call)
+        parts = self._parts(signature, inputs, call)
+        if len(parts) == 1:
+            return signature.debatched((yield from self._infer_part(signature, inputs, call)), call)
+        results, begun = [], time.monotonic()
+        for index, part in enumerate(parts):
+            options = self._options_of_part(call.options, index, len(parts), time.monotonic() - begun)
+            results.append((yield from self._infer_part(signature, part, call._replace(options=options))))
         joined = {name: np.concatenate([result[name] for result in results]) for name in results[0]}
         return signature.debatched(joined, call)
 
@@ -114,6 +119,23 @@ class Inference:
             [item._replace(array=item.array[start : start + limit]) for item in inputs]
             for start in range(0, size, limit)
         ]
+
+    def _options_of_part(
+        self, options: InferOptions, index: int, count: int, elapsed_s: float
+    ) -> InferOptions:
+        """What is left of the call's time; the first part may start a sequence, the last one may end it."""
+        remaining_s = None if options.timeout_s is None else options.timeout_s - elapsed_s
+        if remaining_s is not None and remaining_s <= 0:
+            raise PyTritonClientTimeoutError(
+                f"{self.settings.what}: {index} of {count} parts of the batch were answered within the "
+                f"{options.timeout_s:.3g} s for all of them. Deadline Exceeded"
+            )
+        return dataclasses.replace(
+            options,
+            timeout_s=remaining_s,
+            sequence_start=options.sequence_start and index == 0,
+            sequence_end=options.sequence_end and index == count - 1,
+        )
 
     def _infer_part(
         self, signature: Signature, inputs: Sequence[Input], call: Call

@@ -216,9 +216,11 @@ class Signature:
                 f"{self.label}: a batch of 0 was given, it takes 1 to {self.max_batch_size}."
             )
         if size > self.max_batch_size and not may_split:
+            advice = "a client made with split_batches=True sends it in parts."
+            if self.decoupled:
+                advice = "requests of streams are not split into parts."
             raise PyTritonClientInputError(
-                f"{self.label}: a batch of {size} was given, it takes at most {self.max_batch_size}; "
-                "a client made with split_batches=True sends it in parts."
+                f"{self.label}: a batch of {size} was given, it takes at most {self.max_batch_size}; {advice}"
             )
 
     def _expected(self) -> str:
