@@ -23,7 +23,9 @@ from pytriton.client.options import (
     SharedMemory,
     Tls,
     check_compression,
+    check_retry,
     check_shared_memory,
+    check_tls,
 )
 from pytriton.model_config.triton_model_config import TritonModelConfig
 
@@ -80,6 +82,9 @@ class BaseModelClient:
         _check_name(model_name)
         check_compression(compression)
         check_shared_memory(shared_memory)
+        check_retry(retry)
+        check_tls(tls)
+        _check_token(access_token)
         token = {} if access_token is None else create_auth_headers(access_token, where.protocol)
         settings = Settings(
             url=where,
@@ -136,3 +141,8 @@ class BaseModelClient:
 def _check_name(name: Any) -> None:
     if not isinstance(name, str) or not name:
         raise PyTritonClientValueError(f"model_name must be the name of a model, got {name!r}.")
+
+
+def _check_token(token: Any) -> None:
+    if token is not None and not isinstance(token, str):
+        raise PyTritonClientValueError(f"access_token must be a text or None, got {token!r}.")

@@ -162,15 +162,9 @@ def channel_options() -> list[tuple[str, Any]]:
 
 def channel_credentials(tls: Tls) -> Any:
     """The certificates as gRPC wants them."""
-
-    def content(path: Any) -> bytes | None:
-        if path is None:
-            return None
-        with open(path, "rb") as file:
-            return file.read()
-
+    contents = tls.contents()
     return grpc.ssl_channel_credentials(
-        content(tls.ca_file), content(tls.key_file), content(tls.certificate_file)
+        contents["ca_file"], contents["key_file"], contents["certificate_file"]
     )
 
 

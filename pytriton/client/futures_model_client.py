@@ -16,9 +16,9 @@ from pytriton.client._future import AbortableFuture, settled_here
 from pytriton.client._pool import Pool
 from pytriton.client._tensors import Array
 from pytriton.client._tracing import in_context
-from pytriton.client.exceptions import PyTritonClientQueueFullError
+from pytriton.client.exceptions import PyTritonClientQueueFullError, PyTritonClientValueError
 from pytriton.client.model_client import ModelClient
-from pytriton.client.options import Compression, InferOptions, Retry, SharedMemory, Tls
+from pytriton.client.options import Compression, InferOptions, Retry, SharedMemory, Tls, is_integer
 from pytriton.model_config.triton_model_config import TritonModelConfig
 
 __all__ = ["FuturesModelClient"]
@@ -80,8 +80,7 @@ class FuturesModelClient:
                 machine and allows it; "always" fails where that cannot be done; "off" by default.
         """
         for name, limit in (("max_workers", max_workers), ("max_queue_size", max_queue_size)):
-            if limit is not None and limit <= 0:
-                raise ValueError(f"{name} must be greater than 0, or None for any number; got {limit}.")
+            _check_limit(name, limit)
         client = ModelClient(
             url,
             model_name,
@@ -229,6 +228,17 @@ class _Work:
 
     def __call__(self) -> Any:
         return self.function()
+
+
+def _check_limit(name: str, limit: Any) -> None:
+    if limit is None:
+        return
+    if not is_integer(limit):
+        raise PyTritonClientValueError(
+            f"{name} must be an integer greater than 0, or None for any number, got {limit!r}."
+        )
+    if limit <= 0:  # a ValueError since 0.7
+        raise ValueError(f"{name} must be greater than 0, or None for any number; got {limit}.")
 
 
 def _apply(infer: Any, inputs: Any) -> dict[str, Array]:

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pytriton.client.exceptions import PyTritonClientValueError
 
@@ -20,11 +21,16 @@ __all__ = [
     "SharedMemory",
     "Tls",
     "check_compression",
+    "check_retry",
     "check_shared_memory",
+    "check_tls",
+    "is_integer",
 ]
 
 Compression = Literal["gzip", "deflate"]
 SharedMemory = Literal["off", "auto", "always"]
+
+_DOUBLINGS: Final = 1000  # a float has room for no more than 1023
 
 
 @dataclass(frozen=True)
@@ -101,14 +107,22 @@ class Retry:
     idempotent: bool = False
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.backoff_s < 0 or self.max_backoff_s < 0:
+        if not is_integer(self.attempts) or self.attempts < 1:
             raise PyTritonClientValueError(
-                f"Retry: attempts must be 1 or more and pauses not negative, got {self!r}."
+                f"Retry: attempts must be an integer of 1 or more, got {self.attempts!r}."
             )
+        for name in ("backoff_s", "max_backoff_s"):
+            value = getattr(self, name)
+            if not _is_number(value) or not value >= 0:
+                raise PyTritonClientValueError(
+                    f"Retry: {name} must be a number of seconds of 0 or more, got {value!r}."
+                )
+        _check_flag("Retry: idempotent", self.idempotent)
 
     def pause_s(self, failures: int) -> float:
         """The pause after so many failures."""
-        pause: float = min(self.max_backoff_s, self.backoff_s * 2 ** (failures - 1))
+        doublings = min(failures - 1, _DOUBLINGS)
+        pause: float = min(self.max_backoff_s, self.backoff_s * 2**doublings)
         return pause
 
 
@@ -128,10 +142,19 @@ class Tls:
     key_file: str | os.PathLike[str] | None = None
     verify: bool = True
 
+    def __post_init__(self) -> None:
+        for name, path in self._files().items():
+            if path is not None and not isinstance(path, (str, bytes, os.PathLike)):
+                raise PyTritonClientValueError(
+                    f"Tls: {name} must be the path of a file or None, got {path!r}."
+                )
+        _check_flag("Tls: verify", self.verify)
+
     def context(self) -> ssl.SSLContext:
         """The settings as Python's ssl module wants them."""
         import ssl
 
+        self.contents()  # the ssl module does not say which of the files it cannot read
         context = ssl.create_default_context(cafile=self.ca_file)
         if not self.verify:
             context.check_hostname = False
@@ -139,6 +162,13 @@ class Tls:
         if self.certificate_file is not None:
             context.load_cert_chain(self.certificate_file, self.key_file)
         return context
+
+    def contents(self) -> dict[str, bytes | None]:
+        """What is in the files, by the names of the settings."""
+        return {name: _content(name, path) for name, path in self._files().items()}
+
+    def _files(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("ca_file", "certificate_file", "key_file")}
 
 
 def check_compression(compression: object) -> None:
@@ -156,3 +186,42 @@ def check_shared_memory(mode: object) -> None:
             f'shared_memory must be "off", "auto" (where it can be used and pays) or "always" '
             f"(where it cannot be used, requests fail), got {mode!r}."
         )
+
+
+def check_retry(retry: object) -> None:
+    """A number of tries is none."""
+    if retry is not None and not isinstance(retry, Retry):
+        raise PyTritonClientValueError(
+            f"retry must be a Retry, such as Retry(attempts=3), or None, got {retry!r}."
+        )
+
+
+def check_tls(tls: object) -> None:
+    """The path of a certificate is none."""
+    if tls is not None and not isinstance(tls, Tls):
+        raise PyTritonClientValueError(f"tls must be a Tls, such as Tls(ca_file=...), or None, got {tls!r}.")
+
+
+def is_integer(value: object) -> bool:
+    """Whether it is one, NumPy's included; a boolean is none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _check_flag(what: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise PyTritonClientValueError(f"{what} must be True or False, got {value!r}.")
+
+
+def _content(name: str, path: Any) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        shown = os.fsdecode(path)
+        raise PyTritonClientValueError(f"Tls: {name} {shown!r} cannot be read: {error.strerror}.") from error
