@@ -66,25 +66,36 @@ class InferOptions:
                 f"InferOptions: outputs must be a sequence of names, got {self.outputs!r}; "
                 f"for one output write [{self.outputs!r}]."
             )
-        for name in ("priority", "queue_timeout_us"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-                raise PyTritonClientValueError(
-                    f"InferOptions: {name} must be an integer of 0 or more, got {value!r}."
-                )
-        if not isinstance(self.sequence_id, str) and not 0 <= self.sequence_id < 1 << 63:
+        if self.request_id is not None and not isinstance(self.request_id, str):
             raise PyTritonClientValueError(
-                f"InferOptions: sequence_id must be a text or 0 to 2**63 - 1, got {self.sequence_id!r}."
+                f"InferOptions: request_id must be a text or None, got {self.request_id!r}."
             )
-        if self.timeout_s is not None and not self.timeout_s > 0:
-            raise PyTritonClientValueError(
-                f"InferOptions: timeout_s must be greater than 0, got {self.timeout_s!r}."
-            )
+        self._check_numbers()
         if (self.sequence_start or self.sequence_end) and not self.sequence_id:
             raise PyTritonClientValueError(
                 "InferOptions: sequence_start and sequence_end need a sequence_id that is not 0 or empty."
             )
         check_compression(self.compression)
+
+    def _check_numbers(self) -> None:
+        # The protocols have 64 bits for each, and a sign where the server wants one.
+        for name, bits in (("priority", 64), ("queue_timeout_us", 63)):
+            value = getattr(self, name)
+            if value is not None and not _has_bits(value, bits):
+                either = "None or " if name == "queue_timeout_us" else ""
+                raise PyTritonClientValueError(
+                    f"InferOptions: {name} must be {either}an integer of 0 to 2**{bits} - 1, got {value!r}."
+                )
+        if not isinstance(self.sequence_id, str) and not _has_bits(self.sequence_id, 63):
+            raise PyTritonClientValueError(
+                "InferOptions: sequence_id must be a text or an integer of 0 to 2**63 - 1, "
+                f"got {self.sequence_id!r}."
+            )
+        if self.timeout_s is not None and not (_is_number(self.timeout_s) and self.timeout_s > 0):
+            raise PyTritonClientValueError(
+                "InferOptions: timeout_s must be a number of seconds greater than 0, or None, "
+                f"got {self.timeout_s!r}."
+            )
 
 
 @dataclass(frozen=True)
@@ -205,6 +216,11 @@ def check_tls(tls: object) -> None:
 def is_integer(value: object) -> bool:
     """Whether it is one, NumPy's included; a boolean is none."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _has_bits(value: object, bits: int) -> bool:
+    """Whether it is an integer of so many bits, without a sign."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << bits
 
 
 def _is_number(value: object) -> bool:

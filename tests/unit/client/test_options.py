@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytriton.client import AsyncioModelClient, FuturesModelClient, ModelClient, Retry, Tls
+from pytriton.client import AsyncioModelClient, FuturesModelClient, InferOptions, ModelClient, Retry, Tls
 from pytriton.client.exceptions import PyTritonClientValueError
 
 
@@ -41,6 +41,7 @@ def test_retries_of_wrong_types(wrong: Any, expected: str) -> None:
 
 def test_numbers_of_numpy() -> None:
     assert Retry(np.int64(3), np.float32(0.5)).pause_s(2) == 1  # type: ignore[arg-type]
+    assert InferOptions(timeout_s=np.float32(0.5)).timeout_s == 0.5  # type: ignore[arg-type]
     FuturesModelClient("localhost", "m", max_workers=np.int64(3)).close()  # type: ignore[arg-type]
 
 
@@ -95,3 +96,34 @@ def test_files_that_are_not_there(protocol: str, name: str, tmp_path: Path) -> N
         ),
     ):
         client.infer_sample([1])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"request_id": 5}, "request_id must be a text or None, got 5"),
+        ({"request_id": b""}, "request_id must be a text or None, got b''"),
+        ({"timeout_s": "5"}, "timeout_s must be a number of seconds greater than 0, or None, got '5'"),
+        ({"timeout_s": True}, "timeout_s must be a number of seconds greater than 0, or None, got True"),
+        ({"timeout_s": 0}, "timeout_s must be a number of seconds greater than 0, or None, got 0"),
+        ({"timeout_s": float("nan")}, "timeout_s must be a number .*, got nan"),
+        ({"sequence_id": None}, r"sequence_id must be a text or an integer of 0 to 2\*\*63 - 1, got None"),
+        ({"sequence_id": 1.5}, r"sequence_id must be a text or an integer of 0 to 2\*\*63 - 1, got 1.5"),
+        ({"sequence_id": True}, "sequence_id must be a text or an integer .*, got True"),
+        ({"sequence_id": -1}, "sequence_id must be a text or an integer .*, got -1"),
+        ({"priority": 1 << 70}, rf"priority must be an integer of 0 to 2\*\*64 - 1, got {1 << 70}"),
+        ({"priority": 1.0}, r"priority must be an integer of 0 to 2\*\*64 - 1, got 1.0"),
+        ({"queue_timeout_us": 1 << 63}, r"queue_timeout_us must be None or an integer of 0 to 2\*\*63 - 1"),
+        ({"queue_timeout_us": "1"}, "queue_timeout_us must be None or an integer .*, got '1'"),
+        ({"outputs": "y"}, "outputs must be a sequence of names, got 'y'"),
+    ],
+)
+def test_options_of_wrong_types(wrong: Any, expected: str) -> None:
+    with pytest.raises(PyTritonClientValueError, match=f"InferOptions: {expected}"):
+        InferOptions(**wrong)
+
+
+def test_options_at_their_limits() -> None:
+    InferOptions(request_id="", priority=(1 << 64) - 1, queue_timeout_us=(1 << 63) - 1)
+    InferOptions(sequence_id=(1 << 63) - 1, sequence_start=True)
+    InferOptions(sequence_id="a", sequence_end=True, queue_timeout_us=0, timeout_s=float("inf"))
