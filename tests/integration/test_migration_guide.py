@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.metadata
 import importlib.util
@@ -22,6 +23,7 @@ import pytest
 
 from pytriton.client import DecoupledModelClient, FuturesModelClient, ModelClient
 from pytriton.client.exceptions import (
+    PyTritonClientConnectionError,
     PyTritonClientError,
     PyTritonClientInferenceServerError,
     PyTritonClientInvalidUrlError,
@@ -235,6 +237,40 @@ def test_pad_batch(serve: Serve) -> None:
         with ModelClient(url_of(server), name) as client:
             np.testing.assert_array_equal(client.infer_batch(rows)["OUTPUT_1"], rows)
     assert seen == [4]
+
+
+def test_plain_functions_have_no_event_loop(serve: Serve) -> None:
+    async def double(array: Any) -> Any:
+        return 2 * array
+
+    def own(requests: Any) -> Any:
+        return [{"OUTPUT_1": asyncio.run(double(request["INPUT_1"]))} for request in requests]
+
+    def of_the_thread(requests: Any) -> Any:
+        asyncio.get_event_loop()
+        return requests
+
+    server = serve(Model("own", own, FLOATS, FLOATS), Model("m", of_the_thread, FLOATS, FLOATS))
+    with ModelClient(url_of(server), "own") as client:
+        assert client.infer_sample([1.0])["OUTPUT_1"] == [2.0]
+    with (
+        ModelClient(url_of(server), "m") as client,
+        pytest.raises(PyTritonClientInferenceServerError) as caught,
+    ):
+        client.infer_sample([1.0])
+    assert error_in("Event loops") in str(caught.value)
+
+
+def test_a_grpc_server_that_goes_away() -> None:
+    config, address = local_config()
+    triton = Triton(config=config)
+    triton.bind("m", echo, FLOATS, FLOATS)
+    with triton, ModelClient(f"grpc://{LOCAL}:{address.grpc_port}", "m") as client:
+        client.infer_sample([1.0])
+        triton.stop()
+        with pytest.raises(PyTritonClientConnectionError) as caught:
+            client.infer_sample([1.0])
+    assert isinstance(caught.value, PyTritonClientTimeoutError)
 
 
 def test_mistakes_are_told_by_bind() -> None:
