@@ -61,42 +61,43 @@ class WorkerProcess:
                 "Worker processes need a Python interpreter to run, but sys.executable is empty: "
                 "set it to the interpreter that has pytriton."
             )
-        page = Activity.create()
-        lifeline, self._lifeline = os.pipe()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        inherited = [theirs.fileno(), lifeline, page, payload, spec]
-        setup = {
-            "path": [os.path.abspath(path) for path in map(str, sys.path)],
-            "argv": sys.argv,
-            "levels": levels(),
-            "index": index,
-            "beats": beats,
-            **{"lifeline": lifeline, "activity": page, "payload": payload, "spec": spec},
-        }
-        try:
-            self.activity = Activity(page)
-            ours.send(json.dumps(setup).encode())
-            self._process = subprocess.Popen(
-                [sys.executable, *_interpreter_options(), "-c", _START, str(theirs.fileno()), label],
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **environment},
-                pass_fds=inherited,
-                # Ctrl-C goes to a whole process group, but requests are to end first.
-                start_new_session=True,
-            )
-            self.pidfd = os.pidfd_open(self._process.pid)
-        except BaseException as error:
-            ours.close()
-            os.close(self._lifeline)
-            if isinstance(error, OSError):
+        # What the process has of it, and what is only ours if the process can be started.
+        with contextlib.ExitStack() as theirs_alone, contextlib.ExitStack() as ours_alone:
+            try:
+                page = Activity.create()
+                theirs_alone.callback(os.close, page)
+                lifeline, self._lifeline = os.pipe()
+                theirs_alone.callback(os.close, lifeline)
+                ours_alone.callback(os.close, self._lifeline)
+                ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                theirs_alone.callback(theirs.close)
+                ours_alone.callback(ours.close)
+                setup = {
+                    "path": [_absolute(path) for path in map(str, sys.path)],
+                    "argv": sys.argv,
+                    "levels": levels(),
+                    "index": index,
+                    "beats": beats,
+                    **{"lifeline": lifeline, "activity": page, "payload": payload, "spec": spec},
+                }
+                self.activity = Activity(page)
+                ours_alone.callback(self.activity.close)
+                ours.send(json.dumps(setup).encode())
+                self._process = subprocess.Popen(
+                    [sys.executable, *_interpreter_options(), "-c", _START, str(theirs.fileno()), label],
+                    stdin=subprocess.DEVNULL,
+                    env={**os.environ, **environment},
+                    pass_fds=[theirs.fileno(), lifeline, page, payload, spec],
+                    # Ctrl-C goes to a whole process group, but requests are to end first.
+                    start_new_session=True,
+                )
+                ours_alone.callback(_end, self._process)
+                self.pidfd = os.pidfd_open(self._process.pid)
+            except OSError as error:
                 raise PyTritonRuntimeError(
                     f"A worker process cannot be run with {sys.executable}: {error}."
                 ) from error
-            raise
-        finally:
-            theirs.close()
-            os.close(lifeline)
-            os.close(page)
+            ours_alone.pop_all()
         ours.setblocking(False)
         self.line = Line(ours)
         self._open = True
@@ -155,6 +156,18 @@ def memory_file(content: bytes) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait(_REAP_TIMEOUT_S)
+
+
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:  # the present directory has been removed
+        return path
 
 
 def _interpreter_options() -> list[str]:

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Worker processes that cannot be started: nothing of them is left."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytriton.exceptions import PyTritonRuntimeError
+from pytriton.supervision.process import WorkerProcess, memory_file
+from tests.helpers.processes import descriptors
+
+
+@pytest.fixture
+def file() -> Iterator[int]:
+    descriptor = memory_file(b"")
+    yield descriptor
+    os.close(descriptor)
+
+
+def start(file: int, **environment: str) -> WorkerProcess:
+    return WorkerProcess("worker", 0, file, file, environment=environment, beats=False)
+
+
+def fail(*_: Any, **__: Any) -> Any:
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(os, "memfd_create"), (os, "pipe"), (socket, "socketpair"), (subprocess, "Popen"), (os, "pidfd_open")],
+)
+def test_without_descriptors(file: int, monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> None:
+    before = descriptors(os.getpid())
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, fail)
+        with pytest.raises(PyTritonRuntimeError, match=r"cannot be run with .*: \[Errno 24\] Too many"):
+            start(file)
+    assert descriptors(os.getpid()) == before
+
+
+def test_variables_that_are_none(file: int) -> None:
+    before = descriptors(os.getpid())
+    with pytest.raises(ValueError, match="null byte"):
+        start(file, A="x\0y")
+    assert descriptors(os.getpid()) == before
+
+
+def test_in_a_directory_that_has_been_removed(
+    file: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Path.cwd()
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    os.chdir(gone)
+    try:
+        gone.rmdir()
+        process = start(file)
+    finally:
+        os.chdir(here)
+    process.kill()
+    assert "SIGKILL" in process.reap()
