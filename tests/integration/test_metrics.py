@@ -66,6 +66,14 @@ def test_a_model_is_on_the_page_with_all_that_is_counted(serve: Serve) -> None:
     wait_until(lambda: scrape(server).value("pytriton_shared_memory_bytes", **here) == 0, "free memory")
 
 
+def test_workers_together_may_use_what_their_model_may(serve: Serve) -> None:
+    config = ModelConfig(shared_memory_bytes=16 << 20)
+    server = serve(Model("m", [echo, echo], [FLOAT], [FLOAT], config))
+    here = {"model": "m", "version": "1"}
+    assert scrape(server).value("pytriton_shared_memory_limit_bytes", **here) == 16 << 20
+    server.triton.unbind("m")
+
+
 def test_what_a_function_has_is_busy_and_timed(serve: Serve) -> None:
     gate = Gate()
     gate.shut()

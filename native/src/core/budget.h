@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -44,6 +45,8 @@ class Budget {
 
   Limit which() const { return which_; }
   uint64_t limit() const { return limit_; }
+  // The least limit of this budget and those above it.
+  uint64_t least_limit() const { return parent_ ? std::min(limit_, parent_->least_limit()) : limit_; }
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }
 
  private:

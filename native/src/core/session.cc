@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <utility>
 
 namespace pytriton {
@@ -190,8 +191,12 @@ void Session::Released(Link& link) {
 }
 
 void Session::CountWorker(const Link& link, int change) {
-  meter().CountWorkers(change, change * int64_t{link.capacity()},
-                       change * static_cast<int64_t>(link.memory_limit()));
+  const uint64_t most =
+      options_.budget ? options_.budget->least_limit() : std::numeric_limits<int64_t>::max();
+  const auto limit_before = static_cast<int64_t>(std::min(memory_of_workers_, most));
+  memory_of_workers_ += static_cast<uint64_t>(change) * link.memory_limit();
+  const auto limit = static_cast<int64_t>(std::min(memory_of_workers_, most));
+  meter().CountWorkers(change, change * int64_t{link.capacity()}, limit - limit_before);
 }
 
 void Session::WaitForWorkers(uint32_t count, std::chrono::milliseconds timeout) {

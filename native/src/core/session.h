@@ -107,6 +107,7 @@ class Session final : public LinkOwner {
   std::condition_variable changed_;
   std::vector<std::unique_ptr<Connection>> connections_;  // guarded by mutex_
   uint32_t attached_ = 0;                                 // guarded by mutex_
+  uint64_t memory_of_workers_ = 0;                        // that they could have by themselves; likewise
   uint32_t lost_ = 0;                                     // guarded by mutex_
   uint32_t claims_ = 0;                                   // guarded by mutex_
   std::chrono::steady_clock::time_point alone_since_;     // guarded by mutex_
