@@ -39,6 +39,7 @@ from pytriton.model_config import ModelConfig, Tensor
 from pytriton.proxy.types import Request
 from pytriton.triton import TritonSecurityConfig
 from tests.helpers.clients import ask, ask_later, pick
+from tests.helpers.gate import wait_until
 from tests.helpers.server import LOCAL, Model, Server, free_ports
 
 Array = npt.NDArray[Any]
@@ -202,7 +203,7 @@ def test_an_unrecoverable_error_is_answered_at_once(serve: Serve) -> None:
     assert time.monotonic() - begin < 10
     assert reply.status == 500
     assert "no further inferences possible" in reply.error
-    assert not server.triton.is_alive()
+    wait_until(lambda: not server.triton.is_alive(), "the end of serving")
 
 
 def echo(requests: list[Request]) -> list[dict[str, Array]]:
