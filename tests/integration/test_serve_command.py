@@ -161,10 +161,7 @@ def test_a_definition_that_cannot_be_is_one_sentence(service: Path, text: str, e
     assert result.stderr.count("broken.py:") == 1
 
 
-def test_a_program_that_serves_an_app_says_where_and_is_found(
-    service: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTRITON_HOME", str(service / "home"))
+def test_a_program_that_serves_an_app_says_where_and_is_found(service: Path) -> None:
     http, grpc, metrics = free_ports(3)
     (service / "program.py").write_text(f"""
 from pytriton import App
