@@ -126,7 +126,8 @@ class Router:
             strict: Whether outputs are checked against `outputs` to the letter.
             options: Whatever else `Triton.bind` takes.
         """
-        self._check_new(model_name, model_version, _line_of(sys._getframe(1)))
+        if self._has(model_name, model_version):
+            raise _known_already(model_name, model_version, _line_of(sys._getframe(1)))
         arguments = dict(
             infer_func=infer_func, inputs=inputs, outputs=outputs, config=config, strict=strict, **options
         )
@@ -178,19 +179,15 @@ class Router:
 
     def _define(self, target: Any, options: Options, scope: Mapping[str, Any]) -> Any:
         model = define(target, options, scope)
-        self._check_new(model.name, model.version, Place(model.name, target).location)
+        if self._has(model.name, model.version):
+            raise _known_already(model.name, model.version, Place(model.name, target).location)
         self._models.append(model)
         return target
 
-    def _check_new(self, name: str, version: int, place: str) -> None:
+    def _has(self, name: str, version: int) -> bool:
         known = {(model.name.lower(), model.version) for model in self._models}
         known |= {(bound.name.lower(), bound.version) for bound in self._bound}
-        if (name.lower(), version) in known:
-            raise PyTritonDefinitionError(
-                f'There is a model "{name}" version {version} already (case does not count); '
-                "give one of them another name or version.",
-                place,
-            )
+        return (name.lower(), version) in known
 
     def _routers(self) -> Iterator[Router]:
         for router, _ in self._included:
@@ -210,6 +207,14 @@ class Router:
         for router, prefix in self._included:
             for bound in router._all_bound():
                 yield bound._replace(name=prefix + self._prefix + bound.name)
+
+
+def _known_already(name: str, version: int, place: str) -> PyTritonDefinitionError:
+    return PyTritonDefinitionError(
+        f'There is a model "{name}" version {version} already (case does not count); '
+        "give one of them another name or version.",
+        place,
+    )
 
 
 def _line_of(frame: FrameType) -> str:

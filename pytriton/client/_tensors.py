@@ -76,9 +76,8 @@ def decode_data(data: Buffer, datatype: dtypes.DataType, shape: Sequence[int]) -
 def decode_list(values: Iterable[Any], datatype: dtypes.DataType, shape: Sequence[int]) -> Array:
     """The array of values that came as a list; text becomes bytes."""
     if datatype is not dtypes.BYTES:
-        given = np.array(values)
-        if given.dtype.kind == "f" and datatype.numpy_dtype.kind in "iub" and (given % 1 != 0).any():
-            raise ValueError(f"fractions for {datatype.name}")
+        if datatype.numpy_dtype.kind in "iub":
+            _check_whole(values, datatype)
         array = np.array(values, datatype.numpy_dtype).ravel()
         _check_count(array.size, shape)
         return array.reshape(shape)
@@ -87,6 +86,12 @@ def decode_list(values: Iterable[Any], datatype: dtypes.DataType, shape: Sequenc
     array = np.empty(flat.size, object)
     array[:] = [value.encode() if isinstance(value, str) else value for value in flat]
     return array.reshape(shape)
+
+
+def _check_whole(values: Iterable[Any], datatype: dtypes.DataType) -> None:
+    given = np.array(values)
+    if given.dtype.kind == "f" and (given % 1 != 0).any():
+        raise ValueError(f"fractions for {datatype.name}")
 
 
 def _check_count(count: int, shape: Sequence[int]) -> None:

@@ -215,8 +215,9 @@ class StreamServer:
     def _listen(self) -> None:
         if not self._listening:
             self._listening = True
-            self._caller.event_loop().add_reader(self._channel, self._caller.event_loop().stop)
-            self._channel.on_waiting = self._caller.event_loop().stop
+            loop = self._caller.event_loop()
+            loop.add_reader(self._channel, loop.stop)
+            self._channel.on_waiting = loop.stop
 
     def _start_task(self, stream: Stream, work: Coroutine[Any, Any, None]) -> None:
         loop = self._caller.event_loop()
