@@ -35,7 +35,7 @@ class InputDimensions:
     def __init__(
         self, model: str, inputs: Mapping[str, tuple[Dimension, ...]], names: frozenset[str]
     ) -> None:
-        """Take the dimensions of whole arrays, the batch among them, and the names that matter."""
+        """Take the dimensions as the checked arrays have them, and the names that matter."""
         self._model = model
         self._axes = [
             _Axis(tensor, axis, size)

@@ -3,24 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from pytriton.app.agreement import Sizes
 from pytriton.app.iterators import as_iterator, iterate_async
 from pytriton.app.parameters import ParameterReader
+from pytriton.app.quick import quick_call
 from pytriton.app.signature import Signature
 from pytriton.app.tensors import Tensors
 from pytriton.batching.batch import finish_batch
 from pytriton.batching.batch_size import get_inference_request_batch_size
-from pytriton.batching.current import work_on_request
-from pytriton.batching.whole import mark_whole
+from pytriton.batching.current import work_on_row
+from pytriton.batching.whole import Direct, mark_whole
 from pytriton.exceptions import PyTritonInferenceError, PyTritonUnrecoverableError
-from pytriton.request import Request, RequestBatch
+from pytriton.request import Array, Request, RequestBatch
 
 __all__ = ["serve_samples"]
 
 Function: TypeAlias = Callable[..., Any]
+_Row: TypeAlias = dict[str, Any]
+_Outputs: TypeAlias = dict[str, Array]
+_Answer: TypeAlias = "list[_Outputs] | Exception"
+"""Of one request: the outputs of its rows, or why there are none."""
 
 
 def serve_samples(model: str, function: Function, signature: Signature) -> Function:
@@ -30,34 +35,54 @@ def serve_samples(model: str, function: Function, signature: Signature) -> Funct
         wrapper = samples.stream_async() if signature.is_async else samples.stream()
     else:
         wrapper = samples.coroutine() if signature.is_async else samples.function()
-    mark_whole(wrapper)
+    # Parameters are those of a request, and the first step knows of none.
+    direct = None if signature.streaming or signature.is_async or signature.parameters else samples.direct()
+    mark_whole(wrapper, direct)
     return wrapper
+
+
+class _Begun(NamedTuple):
+    """The rows that were answered before it mattered which ones are of one request."""
+
+    results: list[_Outputs]
+    error: Exception | None
+    """Of the row after them."""
 
 
 class _Samples:
     def __init__(self, model: str, function: Function, signature: Signature) -> None:
         self._function = function
-        self._tensors = Tensors(model, signature)
+        self._tensors = tensors = Tensors(model, signature)
         self._reader = ParameterReader(model, signature.parameters) if signature.parameters else None
+        sizes_of, encode = tensors.dimensions.sizes, tensors.encode
+        quick = quick_call(function, signature, sizes_of, lambda result, row: encode(result, sizes_of(row)))
+        self._answer = quick or self._answer_slowly
 
     def function(self) -> Function:
         """Calls the function row by row."""
 
         def serve(requests: Sequence[Request]) -> Any:
-            batch = _Rows(requests, self._tensors)
-            for index, rows in enumerate(batch.rows):
-                work_on_request(index)
-                try:
-                    given = self._parameters(requests, index)
-                    results = [self._function(**self._arguments(batch, row), **given) for row in rows]
-                    batch.note(index, results)
-                except PyTritonUnrecoverableError:
-                    raise
-                except Exception as error:
-                    batch.fail(index, error)
-            return batch.join(requests)
+            return self._finish(requests, _Begun([], None))
 
         return serve
+
+    def direct(self) -> Direct:
+        """The same in two steps, of which the first one is enough as long as nothing fails."""
+        answer, stack = self._answer, self._tensors.stack
+
+        def begin(**inputs: Array) -> _Outputs | _Begun:
+            results: list[_Outputs] = []
+            try:
+                for row in range(len(next(iter(inputs.values()), ()))):
+                    work_on_row(row)
+                    results.append(answer(**_row(inputs, row)))
+            except PyTritonUnrecoverableError:
+                raise
+            except Exception as error:
+                return _Begun(results, error)
+            return stack(results) if _have_one_shape(results) else _Begun(results, None)
+
+        return Direct(begin, self._finish)
 
     def coroutine(self) -> Function:
         """Runs the coroutines of all rows side by side."""
@@ -65,21 +90,25 @@ class _Samples:
         async def serve(requests: Sequence[Request]) -> Any:
             import asyncio  # costs time that others need not spend
 
-            batch = _Rows(requests, self._tensors)
+            inputs, counts = _rows(requests)
 
-            async def answer(index: int, rows: range) -> None:
-                work_on_request(index)  # in the context of this task alone
+            async def answer(row: int, given: Mapping[str, Any]) -> _Outputs:
+                work_on_row(row)  # in the context of this task alone
+                arguments = _row(inputs, row)
+                sizes = self._tensors.dimensions.sizes(arguments)
+                return self._tensors.encode(await self._call(arguments, given), sizes)
+
+            async def answer_all(index: int, rows: range) -> _Answer:
                 try:
                     given = self._parameters(requests, index)
-                    calls = [self._function(**self._arguments(batch, row), **given) for row in rows]
-                    batch.note(index, await asyncio.gather(*calls))
+                    return await asyncio.gather(*(answer(row, given) for row in rows))
                 except PyTritonUnrecoverableError:
                     raise
                 except Exception as error:
-                    batch.fail(index, error)
+                    return error
 
-            await asyncio.gather(*(answer(index, rows) for index, rows in enumerate(batch.rows)))
-            return batch.join(requests)
+            each = (answer_all(index, rows) for index, rows in enumerate(_ranges(counts)))
+            return self._join(requests, await asyncio.gather(*each))
 
         return serve
 
@@ -87,12 +116,11 @@ class _Samples:
         """Gives the steps of the one row that there is."""
 
         def serve(requests: Sequence[Request]) -> Iterator[Any]:
-            work_on_request(0)
-            batch = _Rows(requests, self._tensors)
-            result = self._function(**self._arguments(batch, 0), **self._parameters(requests, 0))
-            with as_iterator(result) as steps:
+            work_on_row(0)
+            row, sizes = self._only_row(requests)
+            with as_iterator(self._call(row, self._parameters(requests, 0))) as steps:
                 for step in steps:
-                    yield batch.step(step)
+                    yield [self._tensors.stack([self._tensors.encode(step, dict(sizes))])]
 
         return serve
 
@@ -100,17 +128,66 @@ class _Samples:
         """Gives the steps of the one row that there is."""
 
         async def serve(requests: Sequence[Request]) -> AsyncIterator[Any]:
-            work_on_request(0)
-            batch = _Rows(requests, self._tensors)
-            result = self._function(**self._arguments(batch, 0), **self._parameters(requests, 0))
-            async with iterate_async(result) as steps:
+            work_on_row(0)
+            row, sizes = self._only_row(requests)
+            async with iterate_async(self._call(row, self._parameters(requests, 0))) as steps:
                 async for step in steps:
-                    yield batch.step(step)
+                    yield [self._tensors.stack([self._tensors.encode(step, dict(sizes))])]
 
         return serve
 
-    def _arguments(self, batch: _Rows, row: int) -> dict[str, Any]:
-        return self._tensors.arguments({name: array[row] for name, array in batch.inputs.items()})
+    def _only_row(self, requests: Sequence[Request]) -> tuple[_Row, Sizes]:
+        row = _row(_rows(requests)[0], 0)
+        return row, self._tensors.dimensions.sizes(row)
+
+    def _finish(self, requests: Sequence[Request], begun: Any) -> Any:
+        """The responses, of what was answered already; what is left is answered now."""
+        if not isinstance(begun, _Begun):
+            assert isinstance(requests, RequestBatch)  # direct() is for nothing else
+            return finish_batch(requests, begun)
+        inputs, counts = _rows(requests)
+        answers: list[_Answer] = []
+        for index, rows in enumerate(_ranges(counts)):
+            if begun.error is not None and len(begun.results) in rows:
+                answers.append(begun.error)
+                continue
+            results = begun.results[rows.start : rows.stop]
+            try:
+                given = self._parameters(requests, index)
+                for row in rows[len(results) :]:
+                    work_on_row(row)
+                    results.append(self._answer(**_row(inputs, row), **given))
+            except PyTritonUnrecoverableError:
+                raise
+            except Exception as error:
+                answers.append(error)
+            else:
+                answers.append(results)
+        return self._join(requests, answers)
+
+    def _join(self, requests: Sequence[Request], answers: Sequence[_Answer]) -> Any:
+        """The responses: as whole arrays, if all rows have results of one shape."""
+        good = [answer for answer in answers if not isinstance(answer, Exception)]
+        if isinstance(requests, RequestBatch) and len(good) == len(answers):
+            results = [result for answer in good for result in answer]
+            if _have_one_shape(results):
+                return finish_batch(requests, self._tensors.stack(results))
+        return [self._response(answer) for answer in answers]
+
+    def _response(self, answer: _Answer) -> _Outputs | Exception:
+        if isinstance(answer, Exception):
+            return answer
+        try:
+            return self._tensors.stack(answer)
+        except PyTritonInferenceError as error:
+            return error
+
+    def _answer_slowly(self, **given: Any) -> _Outputs:
+        sizes = self._tensors.dimensions.sizes(given)
+        return self._tensors.encode(self._function(**self._tensors.arguments(given)), sizes)
+
+    def _call(self, row: _Row, given: Mapping[str, Any]) -> Any:
+        return self._function(**self._tensors.arguments(row), **given)
 
     def _parameters(self, requests: Sequence[Request], index: int) -> dict[str, Any]:
         if self._reader is None:
@@ -120,58 +197,24 @@ class _Samples:
         return self._reader.read(requests[index].parameters or {})
 
 
-class _Rows:
-    """The rows of a batch, and what has become of those of each request."""
-
-    def __init__(self, requests: Sequence[Request], tensors: Tensors) -> None:
-        self._tensors = tensors
-        if isinstance(requests, RequestBatch):
-            self.inputs, counts = requests.inputs, requests.rows
-        else:  # somebody calls it by hand
-            (request,) = requests
-            self.inputs = dict(request.items())
-            counts = [get_inference_request_batch_size(request)]
-        self.sizes: Sizes = tensors.dimensions.sizes(self.inputs)
-        self.rows = _ranges(counts)
-        self._results: list[list[Any]] = [[] for _ in counts]
-        self._errors: dict[int, Exception] = {}
-
-    def note(self, index: int, results: list[Any]) -> None:
-        """Take the results of a request."""
-        self._results[index] = [self._tensors.encode(result, dict(self.sizes)) for result in results]
-
-    def fail(self, index: int, error: Exception) -> None:
-        """Take the error of a request."""
-        self._errors[index] = error
-
-    def step(self, result: Any) -> list[Any]:
-        """The responses for a result of the one row that there is."""
-        return [self._tensors.stack([self._tensors.encode(result, dict(self.sizes))])]
-
-    def join(self, requests: Sequence[Request]) -> Any:
-        """The responses: as whole arrays, if all rows have results of one shape."""
-        rows = [row for results in self._results for row in results]
-        if not self._errors and isinstance(requests, RequestBatch) and _have_one_shape(rows):
-            return finish_batch(requests, self._tensors.stack(rows))
-        return [self._response(index) for index in range(len(self._results))]
-
-    def _response(self, index: int) -> Any:
-        if index in self._errors:
-            return self._errors[index]
-        try:
-            return self._tensors.stack(self._results[index])
-        except PyTritonInferenceError as error:
-            return error
+def _rows(requests: Sequence[Request]) -> tuple[dict[str, Array], Sequence[int]]:
+    """The whole arrays, and how many rows of them belong to each request."""
+    if isinstance(requests, RequestBatch):
+        return requests.inputs, requests.rows
+    (request,) = requests  # somebody calls it by hand
+    return dict(request.items()), [get_inference_request_batch_size(request)]
 
 
-def _ranges(counts: Sequence[int]) -> list[range]:
-    ranges, start = [], 0
+def _row(inputs: Mapping[str, Array], row: int) -> _Row:
+    return {name: array[row] for name, array in inputs.items()}
+
+
+def _ranges(counts: Sequence[int]) -> Iterator[range]:
+    start = 0
     for count in counts:
-        ranges.append(range(start, start + count))
+        yield range(start, start + count)
         start += count
-    return ranges
 
 
-def _have_one_shape(rows: Sequence[dict[str, Any]]) -> bool:
-    shapes = {tuple(array.shape for array in row.values()) for row in rows}
-    return len(shapes) == 1
+def _have_one_shape(rows: Sequence[_Outputs]) -> bool:
+    return len(rows) == 1 or len({tuple(array.shape for array in row.values()) for row in rows}) == 1

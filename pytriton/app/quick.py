@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The common case of a call, compiled for one signature: whole arrays in, whole arrays out.
+"""The common case of a call, compiled for one signature: arrays in, arrays out, whole ones or rows.
 
 All that is to be checked is one condition then. Where it does not hold, the long way says what is wrong, or
 does what is left to do.
@@ -30,7 +30,7 @@ def quick_call(
     """A function that calls another one with arrays; None if it is no common case.
 
     Args:
-        function: The function, typed per batch.
+        function: The function.
         signature: What its annotations say.
         check: Checks the dimensions of inputs, by the long way.
         encode: Checks and converts what the function returned, by the long way.
@@ -55,8 +55,7 @@ def _is_common(signature: Signature) -> bool:
     container = signature.result.container
     kinds = [*(each.type for each in signature.inputs), *signature.result.outputs.values()]
     return (
-        signature.batched
-        and not (signature.parameters or signature.is_async or signature.streaming)
+        not (signature.parameters or signature.is_async or signature.streaming)
         and not any(each.optional for each in signature.inputs)
         and (container is None or not container.is_mapping)
         and all(kind.form is Form.ARRAY and kind.element is not np.str_ for kind in kinds)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from pytriton.app.agreement import InputDimensions, OutputDimensions, Sizes, shared_names
 from pytriton.app.signature import Signature
-from pytriton.app.tensor_type import BATCH, Dimension, TensorType
 from pytriton.app.values import Decode, Encoder, batch_decoder, row_decoder
 from pytriton.exceptions import PyTritonInferenceError
 from pytriton.request import Array
@@ -28,9 +27,7 @@ class Tensors:
         inputs = {each.name: each.type for each in signature.inputs}
         outputs = dict(signature.result.outputs)
         names = shared_names(kind.dims for kind in (*inputs.values(), *outputs.values()))
-        # Arrays of inputs have the batch in any case; outputs of a function typed per sample have not.
-        whole = {name: _with_batch(kind) for name, kind in inputs.items()}
-        self.dimensions = InputDimensions(model, whole, names)
+        self.dimensions = InputDimensions(model, {name: kind.dims for name, kind in inputs.items()}, names)
         decoder = batch_decoder if signature.batched else row_decoder
         self.decoders: dict[str, Decode] = {}
         for name, kind in inputs.items():
@@ -93,7 +90,3 @@ class Tensors:
             raise PyTritonInferenceError(
                 f"{self._where}: the function returned a {container.type.__qualname__} without {missing}."
             ) from None
-
-
-def _with_batch(kind: TensorType) -> tuple[Dimension, ...]:
-    return (BATCH, *kind.sample_dims)

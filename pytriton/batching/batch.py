@@ -13,7 +13,7 @@ from pytriton.batching.context import current_model
 from pytriton.batching.outputs import name_outputs
 from pytriton.batching.running_rows import RunningRows
 from pytriton.batching.spans import batch_spans
-from pytriton.batching.whole import mark_whole
+from pytriton.batching.whole import Direct, mark_whole
 from pytriton.batching.wrapping import Call, leave_any, wrap
 from pytriton.exceptions import PyTritonValidationError
 from pytriton.request import Array, Request, RequestBatch, split_rows
@@ -28,7 +28,7 @@ def batch(function: Callable[..., Any]) -> Callable[..., Any]:
     dimension of each is the size of the whole batch; every request gets its part.
     """
     wrapper = wrap(function, _enter, _responses)
-    mark_whole(wrapper, function)
+    mark_whole(wrapper, Direct(function, finish_batch))
     return wrapper
 
 

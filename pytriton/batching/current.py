@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from itertools import accumulate
 from typing import TypeAlias, overload
 
 from pytriton.exceptions import PyTritonInvalidOperationError
@@ -16,7 +17,7 @@ FindRecords: TypeAlias = Callable[[], RequestRecords | None]
 
 _find_records: ContextVar[FindRecords | None] = ContextVar("pytriton_find_records", default=None)
 
-_index: ContextVar[int | None] = ContextVar("pytriton_request_index", default=None)
+_row: ContextVar[int | None] = ContextVar("pytriton_row", default=None)
 
 
 class CurrentRequest(RequestState):
@@ -94,18 +95,20 @@ def current_records() -> RequestRecords | None:
 
 def current_request() -> CurrentRequest:
     """The request that the calling function works on: one of an App that is typed per sample."""
-    index = _index.get()
-    if index is None:
+    row = _row.get()
+    if row is None:
         raise PyTritonInvalidOperationError(
             "No single request is being worked on here: that is so in a function of an App that is typed per "
             "sample. Others have current_batch(), whose entries are the requests in the order of their rows."
         )
-    return current_batch()[index]
+    batch = current_batch()
+    ends = accumulate(request.rows for request in batch)
+    return next(request for request, end in zip(batch, ends, strict=True) if row < end)
 
 
-def work_on_request(index: int) -> None:
-    """Say which request of the batch `current_request` is, in the present context."""
-    _index.set(index)
+def work_on_row(row: int) -> None:
+    """Say which row of the batch the function works on, in the present context."""
+    _row.set(row)
 
 
 def find_records_with(find: FindRecords) -> None:

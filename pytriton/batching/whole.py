@@ -11,21 +11,30 @@ from typing import Any, Final, NamedTuple
 from pytriton.batching.wrapping import final_function, is_plain
 from pytriton.request import Request, RequestBatch
 
-__all__ = ["mark_whole", "requests_for", "takes_whole_batch", "without_wrapper"]
+__all__ = ["Direct", "mark_whole", "requests_for", "takes_whole_batch", "without_wrapper"]
 
 _MARK: Final = "__pytriton_batch__"
 
 
+class Direct(NamedTuple):
+    """What a wrapper does, in two steps: the first one knows nothing of the requests."""
+
+    function: Callable[..., Any]
+    """Called with the whole arrays of a RequestBatch; outputs of the batch that it returns are a result."""
+    finish: Callable[[RequestBatch, Any], Any]
+    """Makes a result of anything that `function` returned."""
+
+
 class _Mark(NamedTuple):
     wrapper: Callable[..., Any]
-    function: Callable[..., Any] | None
+    direct: Direct | None
 
 
-def mark_whole(wrapper: Callable[..., Any], function: Callable[..., Any] | None = None) -> None:
-    """Note that a wrapper takes a RequestBatch; `function` is what it calls with its inputs and no more."""
+def mark_whole(wrapper: Callable[..., Any], direct: Direct | None = None) -> None:
+    """Note that a wrapper takes a RequestBatch, and what it does with it if there is no more to it."""
     # functools.wraps() copies attributes, so the mark names its owner: a decorator of somebody else above
     # this one does not inherit it, and gets a list.
-    setattr(wrapper, _MARK, _Mark(wrapper, function))
+    setattr(wrapper, _MARK, _Mark(wrapper, direct))
 
 
 def takes_whole_batch(function: Callable[..., Any]) -> bool:
@@ -38,19 +47,17 @@ def requests_for(whole: bool, requests: Sequence[Request]) -> Sequence[Request]:
     return list(requests) if isinstance(requests, RequestBatch) and not whole else requests
 
 
-def without_wrapper(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """The function under @batch, if it may be called with the inputs of a RequestBatch directly.
-
-    What it returns is then for `finish_batch`. None if there is more to a call than that.
-    """
+def without_wrapper(function: Callable[..., Any]) -> Direct | None:
+    """The two steps of a wrapper, if they are all that there is to a call; None if there is more to it."""
     # Not isinstance: a decorator made with wrapt says that it is a method, and must not be passed over.
     method = function if type(function) is MethodType else None
     mark = _mark_of(function if method is None else method.__func__)
-    if mark is None or not inspect.isfunction(mark.function) or not is_plain(mark.function):
+    direct = None if mark is None else mark.direct
+    if direct is None or not inspect.isfunction(direct.function) or not is_plain(direct.function):
         return None
     # As a method, since decorators made with wrapt tell methods from functions.
     owner = None if method is None else method.__self__
-    return mark.function if owner is None else mark.function.__get__(owner, type(owner))
+    return direct if owner is None else Direct(direct.function.__get__(owner, type(owner)), direct.finish)
 
 
 def _mark_of(function: Callable[..., Any]) -> _Mark | None:

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iter
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Final
 
-from pytriton.batching.batch import BatchResult, finish_batch
+from pytriton.batching.batch import BatchResult
 from pytriton.batching.whole import takes_whole_batch, without_wrapper
 from pytriton.request import RequestBatch
 
@@ -31,7 +31,8 @@ class Caller:
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
         self._whole = takes_whole_batch(function)
-        self.direct = without_wrapper(function)
+        self._direct = without_wrapper(function)
+        self.direct = None if self._direct is None else self._direct.function
         """The function as one of whole arrays, if that is all there is to a call."""
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -60,7 +61,8 @@ class Caller:
 
     def finish(self, batch: RequestBatch, outputs: Any) -> Any:
         """The one result of a batch, out of what `direct` returned for its inputs."""
-        return self._only(finish_batch(batch, outputs))
+        assert self._direct is not None
+        return self._only(self._direct.finish(batch, outputs))
 
     def event_loop(self) -> asyncio.AbstractEventLoop:
         """The loop of coroutines, which stays: clients and sessions that they keep belong to it."""

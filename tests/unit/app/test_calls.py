@@ -58,6 +58,33 @@ def test_samples_fail_one_by_one() -> None:
     assert "ZeroDivisionError" in str(answers[1])
 
 
+@pytest.mark.parametrize("by", [1, None])
+def test_rows_of_a_request_fail_together(by: int | None) -> None:
+    """With parameters the requests are told apart from the start, else only when something fails."""
+    app = App()
+    called: list[tuple[float, int]] = []
+
+    def invert(x: float) -> float:
+        called.append((x, current_request().parameters["number"]))  # type: ignore[arg-type]
+        return 1 / x
+
+    def invert_by(x: float, by: int = 1) -> float:
+        return invert(x) * by
+
+    app.model(name="invert")(invert if by is None else invert_by)
+    rows = ([1.0, 2.0], [4.0, 0.0, 8.0], [0.5], [0.0], [0.25, 0.125])
+    requests = [{"x": np.array(each)} for each in rows]
+    with TestClient(app) as client:
+        answers: list[Any] = client.model("invert").infer_together(
+            requests, parameters=[{"number": number} for number in range(len(rows))], samples=False
+        )
+    for index in (0, 2, 4):
+        np.testing.assert_array_equal(answers[index]["output"], 1 / requests[index]["x"])
+    assert all("ZeroDivisionError" in str(answers[index]) for index in (1, 3))
+    # Each once, and none after the one that failed.
+    assert called == [(x, number) for number, each in enumerate(rows) for x in each if x != 8]
+
+
 def test_coroutines_of_a_batch_run_side_by_side() -> None:
     app = App()
     meeting: list[Any] = []
