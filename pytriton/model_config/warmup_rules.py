@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the warm-up of a model must satisfy, so that its requests are ones that clients could send."""
+"""What the warm-up of a model must satisfy: its inputs are ones that clients could send."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pytriton.model_config.triton_model_config import TensorSpec, TritonModelConfig
 
 __all__ = ["check_warmups"]
+
+LOGGER = logging.getLogger(__name__)
 
 
 def check_warmups(model: TritonModelConfig, warmups: Any) -> None:
@@ -57,7 +60,13 @@ def _check_inputs(model: TritonModelConfig, warmup: ModelWarmup) -> None:
         _check_input(model, f'warm-up "{warmup.name}", input "{name}"', item, specs[name])
     for spec in specs.values():
         if not spec.optional and spec.name not in warmup.inputs:
-            raise _error(model, f'warm-up "{warmup.name}" lacks input "{spec.name}", which is not optional')
+            # Functions that take any inputs work without it, and programs for PyTriton 0.7 count on that.
+            LOGGER.warning(
+                'model "%s": warm-up "%s" leaves out input "%s", which no client can: it is not optional.',
+                model.model_name,
+                warmup.name,
+                spec.name,
+            )
 
 
 def _check_input(model: TritonModelConfig, where: str, item: Any, spec: TensorSpec) -> None:
