@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pytriton.constants import BOOTSTRAP_MODEL_NAME
@@ -13,12 +14,23 @@ from pytriton.server.ports import Endpoint
 from pytriton.server.repository import ModelRepository
 from pytriton.server.security import TritonSecurityConfig
 
-__all__ = ["has_models_of_its_own", "server_command"]
+__all__ = ["has_models_of_its_own", "server_command", "with_default_model"]
 
 
 def has_models_of_its_own(config: TritonConfig) -> bool:
     """Whether the server loads models that nobody binds."""
     return config.model_repository is not None or bool(config.model_repositories)
+
+
+def with_default_model(
+    config: TritonConfig, opened: Sequence[Endpoint], models: Collection[str]
+) -> TritonConfig:
+    """Let the only model be that of Vertex AI: beside the one that starts it, the server sees it as one of two."""
+    vertex = any(endpoint.option == "vertex_ai" for endpoint in opened)
+    if not vertex or config.vertex_ai_default_model is not None or len(models) != 1:
+        return config
+    (name,) = models
+    return replace(config, vertex_ai_default_model=name)
 
 
 def server_command(

@@ -17,7 +17,7 @@ from pytriton.constants import BOOTSTRAP_MODEL_NAME
 from pytriton.exceptions import PyTritonModelLoadError, PyTritonRuntimeError, PyTritonServerError
 from pytriton.limits import Limits
 from pytriton.restarts import RestartPolicy
-from pytriton.server.command import has_models_of_its_own, server_command
+from pytriton.server.command import has_models_of_its_own, server_command, with_default_model
 from pytriton.server.config import TritonConfig
 from pytriton.server.control import Op
 from pytriton.server.liveness import LivenessProbe
@@ -70,6 +70,7 @@ class ServerRun(Run):
             limits: What all models may take together, and how long they have to end.
         """
         super().__init__(endpoints(config, os.environ), workspace, limits=limits)
+        config = with_default_model(config, self.endpoints, {binding.name for binding in bindings})
         self.drain_timeout_s = (limits or Limits()).drain_s(config.exit_timeout_secs)
         self._has_work_of_its_own = has_models_of_its_own(config) or bool(config.trace_config)
         self._has_cache = bool(config.cache_config)

@@ -114,7 +114,8 @@ def test_worker_that_cannot_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not triton.stop()
 
 
-def test_vertex_ai(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("default_model", ["m", None])
+def test_vertex_ai(monkeypatch: pytest.MonkeyPatch, default_model: str | None) -> None:
     (port, metrics_port) = free_ports(2)
     for name, value in {
         "AIP_MODE": "PREDICTION",
@@ -125,7 +126,7 @@ def test_vertex_ai(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     config = TritonConfig(
         allow_vertex_ai=True,
-        vertex_ai_default_model="m",
+        vertex_ai_default_model=default_model,
         metrics_address=LOCAL,
         metrics_port=metrics_port,
         metrics_interval_ms=50,
@@ -137,6 +138,8 @@ def test_vertex_ai(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "m/config.pbtxt" in stored(triton)
         triton.run()
         assert address.get("/health").status == 200
+        assert outputs(address.post("/predict", document(1))) == [2]
+        model("n", times(3)).bind_to(triton)
         assert outputs(address.post("/predict", document(1))) == [2]
         assert triton.is_alive()
 
