@@ -74,10 +74,10 @@ class App(Router):
             options: What `Triton` takes: config, workspace, triton_lifecycle_policy, security_config, server.
         """
         from pytriton.launch.announcement import announced, urls
-        from pytriton.serving.interruption import interrupted_by_sigterm
+        from pytriton.serving.interruption import interrupted_by_signals
 
         triton = self.triton(**options)
-        with interrupted_by_sigterm():
+        with interrupted_by_signals():
             try:
                 triton.run()
                 where = urls(triton.endpoints)

@@ -27,7 +27,7 @@ from pytriton.launch.refresh import Refresher, on_hangup
 from pytriton.launch.reload import Reloader
 from pytriton.launch.target import load_triton
 from pytriton.launch.workers import use_processes
-from pytriton.serving.interruption import interrupted_by_sigterm
+from pytriton.serving.interruption import interrupted_by_signals
 from pytriton.triton import Triton, TritonBase
 
 __all__ = ["add_to", "serve"]
@@ -85,7 +85,7 @@ def serve(
     if reload and standby.watched is None:
         raise typer.Exit(_serve_and_reload(layers, reload_dir or [Path.cwd()]))
     _log(layers.value("log_level") or "warning")
-    with in_force(layers), interrupted_by_sigterm():
+    with in_force(layers), interrupted_by_signals():
         triton = load_triton(target_of(layers), Path.cwd())
         if (processes := layers.value("workers")) is not None:
             use_processes(triton, target_of(layers), Path.cwd(), processes)

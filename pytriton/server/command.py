@@ -25,7 +25,7 @@ def has_models_of_its_own(config: TritonConfig) -> bool:
 def with_default_model(
     config: TritonConfig, opened: Sequence[Endpoint], models: Collection[str]
 ) -> TritonConfig:
-    """Let the only model be that of Vertex AI: beside the one that starts it, the server sees it as one of two."""
+    """Let the only model be that of Vertex AI; the server sees two, for one of ours starts it."""
     vertex = any(endpoint.option == "vertex_ai" for endpoint in opened)
     if not vertex or config.vertex_ai_default_model is not None or len(models) != 1:
         return config

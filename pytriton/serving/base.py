@@ -31,7 +31,7 @@ from pytriton.server.ports import Endpoint
 from pytriton.server.workspace import Workspace
 from pytriton.serving.binding import Binding, bind_model
 from pytriton.serving.functions import InferFunction
-from pytriton.serving.interruption import ended_by_signals, interrupted_by_sigterm
+from pytriton.serving.interruption import ended_by_signals, interrupted_by_signals
 from pytriton.serving.run import Run
 from pytriton.workers import WorkerProcesses, WorkerStatus
 
@@ -212,7 +212,7 @@ class TritonBase(abc.ABC):
         Args:
             monitoring_period_s: How often, at the latest, the health of server and models is looked at.
         """
-        with interrupted_by_sigterm():
+        with interrupted_by_signals():
             try:
                 with self._lock:
                     if not self._connected:  # what has died since is told, not started anew

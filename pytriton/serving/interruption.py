@@ -5,33 +5,44 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Final
 
-__all__ = ["ended_by_signals", "interrupted_by_sigterm"]
+__all__ = ["ended_by_signals", "interrupted_by_signals"]
 
 LOGGER = logging.getLogger("pytriton.triton")
 
 _EXIT_CODE_OF_SIGNALS: Final = 128
+_AT_ONCE_S: Final = 0.5
 
 
 @contextlib.contextmanager
-def interrupted_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM interrupt the main thread as Ctrl-C does, unless the program has a handler of its own."""
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
-    ):
+def interrupted_by_signals() -> Iterator[None]:
+    """Let SIGTERM interrupt the main thread as Ctrl-C does, unless the program has a handler of its own.
+
+    The KeyboardInterrupt has the name of a signal that was not Ctrl-C's.
+    """
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(signal.SIGTERM, _interrupt)
+    before = {
+        number: handler
+        for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL))
+        if (handler := signal.getsignal(number)) is usual
+    }
+    interrupt = _Interrupt()
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -49,7 +60,7 @@ def ended_by_signals() -> Iterator[None]:
     before = {
         number: handler
         for number in (signal.SIGINT, signal.SIGTERM)
-        if (handler := signal.getsignal(number)) in (signal.default_int_handler, _interrupt)
+        if isinstance(handler := signal.getsignal(number), _Interrupt)
     }
     for number in before:
         signal.signal(number, interrupt)
@@ -66,5 +77,16 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt("SIGTERM")
+class _Interrupt:
+    """A signal handler that interrupts the main thread."""
+
+    def __init__(self) -> None:
+        self._begin_s = -math.inf
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        # Whoever sends SIGINT and SIGTERM at once wants one end, and a second interrupt would come in the
+        # midst of what the first one has begun. Once that is stopping, ended_by_signals() takes them.
+        if time.monotonic() - self._begin_s < _AT_ONCE_S:
+            return
+        self._begin_s = time.monotonic()
+        raise KeyboardInterrupt(*(() if number == signal.SIGINT else (signal.Signals(number).name,)))

@@ -57,6 +57,16 @@ def test_second_signal_does_not_wait(
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_signals_at_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with started("serves", tmp_path) as program:
+        assert answer(program.address, "double", 1, 2) == [2, 4]
+        for number in SIGNALS:
+            program.signal(number)
+        assert program.wait() in (0, 128 + signal.SIGTERM)  # by whether it had begun to stop already
+        assert program.left_behind(2.0) == []
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_stop_of_a_serving_thread(tmp_path: Path) -> None:
     with started("serves_in_a_thread", tmp_path) as program:
         program.go_on()
