@@ -9,15 +9,19 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["ScriptThread"]
+
+_ENDING_S: Final = 10.0
+"""How long a command that the block has told to end has for it."""
 
 
 class ScriptThread(threading.Thread):
     """Runs a command, logs its output line by line, and waits for its end.
 
-    As a context manager it starts the command, and sees to its end at the end of the block.
+    As a context manager it starts the command, and waits for its end at the end of the block: a command that
+    does not end within 10 s, and any after an exception, is sent SIGTERM.
     """
 
     def __init__(
@@ -109,6 +113,8 @@ class ScriptThread(threading.Thread):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if kind is None:
+            self.join(_ENDING_S)
         self.stop()
         self.join()
 

@@ -167,11 +167,37 @@ def test_script_thread_has_output_and_exit_code() -> None:
     assert thread.process is None
 
 
-def test_script_thread_ends_its_command_with_its_block(tmp_path: Path) -> None:
+def test_script_thread_ends_its_command_with_its_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytriton.check.script._ENDING_S", 0.1)
     command = [sys.executable, "-c", "import time; print('ready'); time.sleep(1000)"]
     with ScriptThread(command, workdir=tmp_path) as thread:
         assert thread.process is not None
         assert thread.active
+    assert thread.returncode == -signal.SIGTERM
+
+
+def test_script_thread_lets_its_command_end() -> None:
+    code = """
+import signal
+
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+print("ready", flush=True)
+signal.sigwait({signal.SIGINT})
+print(signal.sigtimedwait({signal.SIGTERM}, 0.2))
+"""
+    with ScriptThread([sys.executable, "-c", code], name="script") as thread:
+        while "ready" not in thread.output and thread.is_alive():
+            thread.join(0.01)
+        assert thread.process is not None
+        thread.process.send_signal(signal.SIGINT)
+    assert thread.output.splitlines() == ["ready", "None"]
+
+
+def test_script_thread_ends_its_command_after_an_exception() -> None:
+    with pytest.raises(ZeroDivisionError), ScriptThread(["sleep", "1000"], name="script") as thread:
+        raise ZeroDivisionError
     assert thread.returncode == -signal.SIGTERM
 
 
