@@ -8,8 +8,8 @@
 #include <cstdio>
 
 #include "ending.h"
+#include "grpc_hook.h"
 #include "hook.h"
-#include "stream_hook.h"
 
 namespace {
 

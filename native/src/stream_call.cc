@@ -11,17 +11,10 @@ namespace pytriton {
 
 namespace {
 
-constexpr uint32_t kFinal = 1;             // TRITONSERVER_RESPONSE_COMPLETE_FINAL
 constexpr int64_t kFirstWaitNs = 250'000;  // until the next look at what is on its way out
 constexpr int64_t kLongestWaitNs = 20'000'000;
 constexpr int64_t kSettledNs = 20'000'000;        // until what was on its way at a cancellation is dealt with
 constexpr int64_t kCancellationNs = 100'000'000;  // the longest that one takes to be dealt with
-
-// The front end's ResponseReleasePayload: a state, and a vector, which is empty.
-struct Payload {
-  void* state;
-  void* regions[3];
-};
 
 int64_t Now() {
   timespec time;
@@ -214,7 +207,7 @@ bool StreamCall::MayEnd(int64_t now) {
 }
 
 StreamCall::Ending StreamCall::End(void* response, uint32_t flags) {
-  StreamState state = state_;
+  CallState state = state_;
   if (!state.TryLock()) {
     return Ending::kTooEarly;
   }
@@ -233,12 +226,9 @@ StreamCall::Ending StreamCall::End(void* response, uint32_t flags) {
   return ending;
 }
 
-// The front end's state waits for this, and for nothing else; it deletes the payload.
+// The front end's state waits for this, and for nothing else.
 void StreamCall::EndAgain() {
-  if (auto* const payload = static_cast<Payload*>(std::calloc(1, sizeof(Payload)))) {
-    payload->state = state_.get();
-    complete_(nullptr, kFinal, payload);
-  }
+  CallOnceMore(complete_, state_);
 }
 
 void AwaitLastCalls(int64_t timeout_ns) {

@@ -6,16 +6,22 @@
 #include <atomic>
 #include <cstdint>
 
-#include "stream_state.h"
+#include "call_state.h"
 
 // Of the library that is preloaded into the server.
 namespace pytriton {
 
 // A request of a gRPC stream, whose callback is called for each response and, the last time, for its end.
+// What Triton 2.51 does with a stream that is cancelled as it ends is put right (its infer_handler.h and
+// stream_infer_handler.cc; later versions do other things).
+//
+// - Where the last call comes while a response is on its way out, or while a cancellation has come and is not
+//   dealt with, the stream's state is released twice, used again in between, and the server dies of it. So
+//   the last call waits for both.
+// - Of a stream that is cancelled after the last call, the front end waits for one more, and keeps its
+//   request for ever: the model cannot be unloaded. So there is one more.
 class StreamCall {
  public:
-  using Complete = void (*)(void* response, uint32_t flags, void* payload);
-
   // Null without memory. The one reference is the caller's.
   static StreamCall* New(void* request, Complete complete, void* payload);
   void Hold() { ++references_; }
@@ -44,7 +50,7 @@ class StreamCall {
 
   const Complete complete_;
   void* const payload_;  // the front end's, deleted by the last call; the state is its first member
-  StreamState state_;
+  CallState state_;
   std::atomic<bool> has_responded_{false};
   std::atomic<int64_t> cancelled_ns_{0};  // 0: not
   int64_t notified_ns_ = 0;               // since when a cancellation is known to come; 0: none

@@ -4,7 +4,7 @@
 // Of the library that is preloaded into the server.
 namespace pytriton {
 
-// The front end deletes a request.
+// A front end deletes a request.
 void ForgetCall(const void* request);
 
 }  // namespace pytriton

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Unary calls that are cancelled as they are answered: the bundled server as it is dies of some of them.
+
+And it keeps the requests of others, and with them the model.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import random
+import struct
+import threading
+import time
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from pytriton.model_config import ModelConfig, Tensor
+from tests.helpers.processes import server_of
+from tests.helpers.server import LOCAL, TIMEOUT_S, Model, Server, running
+
+CLIENTS = 6
+CALLS = 400  # of each client
+NUMBER = Tensor((1,), np.int64)
+
+
+def echo(requests: list[Any]) -> list[Any]:
+    return [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
+
+
+ECHO = Model("echo", echo, [NUMBER], [NUMBER], ModelConfig(batching=False))
+
+
+class Client:
+    """Gives up each call after a time that it keeps such that half of them are answered."""
+
+    def __init__(self, server: Server, seed: int, *, deadlines: bool) -> None:
+        self._server = server
+        self._chance = random.Random(seed)
+        self._deadlines = deadlines
+        self._patience_s = 0.005
+        self.answered = 0
+        self.given_up = 0
+        self.wrong: list[str] = []
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def _run(self) -> None:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        with grpc.insecure_channel(f"{LOCAL}:{self._server.grpc_port}", options) as channel:
+            stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+            for number in range(CALLS):
+                self._ask(stub, number)
+
+    def _ask(self, stub: Any, number: int) -> None:
+        request = service_pb2.ModelInferRequest(model_name="echo")
+        tensor = request.inputs.add()
+        tensor.name, tensor.datatype = "INPUT_1", "INT64"
+        tensor.shape.append(1)
+        request.raw_input_contents.append(struct.pack("<q", number))
+        patience_s = self._patience_s * self._chance.uniform(0.8, 1.2)
+        done = threading.Event()
+        call = stub.ModelInfer.future(request, timeout=patience_s if self._deadlines else TIMEOUT_S)
+        call.add_done_callback(lambda _: done.set())
+        if not done.wait(TIMEOUT_S if self._deadlines else patience_s):
+            call.cancel()
+        code = call.code()
+        if code is grpc.StatusCode.OK:
+            self.answered += 1
+            self._patience_s = max(self._patience_s * 0.97, 0.0001)
+            if call.result().raw_output_contents[0] != request.raw_input_contents[0]:
+                self.wrong.append(f"another answer than {number}")
+        elif code in (grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED):
+            self.given_up += 1
+            self._patience_s = min(self._patience_s * 1.03, TIMEOUT_S / 10)
+        else:
+            self.wrong.append(f"{code}: {call.details()}")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the bundled server is mended on x86-64")
+@pytest.mark.parametrize("deadlines", [False, True], ids=["cancelled", "deadline"])
+def test_calls_may_be_given_up_at_any_moment(caplog: pytest.LogCaptureFixture, deadlines: bool) -> None:
+    with running(ECHO) as server:
+        pid = server_of(os.getpid())
+        clients = [Client(server, seed, deadlines=deadlines) for seed in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        assert [client.wrong for client in clients] == [[]] * CLIENTS
+        assert sum(client.given_up for client in clients) > CLIENTS * CALLS / 10
+        assert sum(client.answered for client in clients) > CLIENTS * CALLS / 10
+        assert server_of(os.getpid()) == pid
+        began = time.monotonic()
+        server.triton.unbind("echo")
+        assert time.monotonic() - began < TIMEOUT_S
+        assert server.get("/v2/models/echo").status == 404
+    # Neither died a server, nor was a request left that kept the model.
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
