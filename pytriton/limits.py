@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from pytriton.exceptions import PyTritonValidationError
 __all__ = [
     "DRAIN_TIMEOUT_S",
     "Limits",
+    "address_space_limit",
     "check_bytes",
     "default_stream_memory_bytes",
     "default_worker_shared_memory_bytes",
@@ -22,6 +24,8 @@ __all__ = [
 
 DRAIN_TIMEOUT_S: Final = 30.0
 _WORKER_BYTES: Final = 6 * 1024**3
+_ADDRESS_SPACE_SHARE: Final = 16
+"""Workers that an address space is thought to be for: the server has the memory of all of them in its own."""
 _STREAM_BYTES: Final = 1024**3
 _LEAST_BYTES: Final = 1 << 20
 _MOST_REQUESTS: Final = (1 << 32) - 1
@@ -95,13 +99,21 @@ def check_bytes(where: str, name: str, value: Any) -> None:
 
 
 def default_worker_shared_memory_bytes(all_bytes: int) -> int:
-    """Shared memory of one worker, where all have so much."""
-    return min(_WORKER_BYTES, all_bytes)
+    """Shared memory of one worker, where all have so much; addresses are reserved for it beforehand."""
+    limit = address_space_limit()
+    addresses = _WORKER_BYTES if limit is None else limit // _ADDRESS_SPACE_SHARE
+    return max(_LEAST_BYTES, min(_WORKER_BYTES, all_bytes, addresses))
 
 
 def default_stream_memory_bytes(all_bytes: int) -> int:
     """What the server may hold of one stream, where it may hold so much of all."""
     return min(_STREAM_BYTES, all_bytes)
+
+
+def address_space_limit() -> int | None:
+    """Bytes that the address space of this process may have (RLIMIT_AS, ulimit -v), if there is a limit."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def _memory_bytes() -> int:

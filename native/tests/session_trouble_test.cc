@@ -211,11 +211,18 @@ TEST_CASE("a server that cannot start a thread refuses the worker, and can still
   session->WaitForWorkers(1, kLong);
 }
 
-TEST_CASE("a worker that gets no memory is refused") {
+TEST_CASE("a worker that gets no memory is refused, which is said once, and nobody waits for it") {
+  const std::string why =
+      "the server has no room for the " + std::to_string(uint64_t{1} << 62) +
+      " bytes of shared memory that a worker may have: Cannot allocate memory; let workers have less with "
+      "ModelConfig(worker_shared_memory_bytes=...)";
   TestSession session(uint64_t{1} << 62);
-  const FakeWorker worker(session.path());
-  CHECK_FALSE(worker.Receive());
-  CHECK(session.log.Await("refused a worker: "));
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const FakeWorker worker(session.path());
+    CHECK_FALSE(worker.Receive());
+  }
+  CHECK_THROWS_WITH_AS(session->WaitForWorkers(1, kLong), why.c_str(), Failure);
+  CHECK(session.log.all() == Events{"refused a worker: " + why});
 }
 
 TEST_CASE("many batches, workers that come and go, and no batch is lost or answered twice") {

@@ -16,7 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from pytriton import exit_status
 from pytriton.exceptions import PyTritonServerError
+from pytriton.limits import address_space_limit
 from pytriton.server import logs
 from pytriton.server.arguments import Start, preloading
 from pytriton.server.control import ControlChannel
@@ -187,13 +189,8 @@ class ServerProcess:
         self._exited.wait(_LAST_WORDS_S)
         if self.is_alive():
             return "The Triton server closed the control channel to its backend."
-        returncode = None if self._process is None else self._process.returncode
-        if returncode is None:
-            ending = "ended"
-        elif returncode >= 0:
-            ending = f"ended with exit code {returncode}"
-        else:
-            ending = f"was killed by {_signal_name(-returncode)}"
+        returncode = self._returncode
+        ending = "ended" if returncode is None else exit_status.in_words(returncode)
         if returncode != -signal.SIGKILL:
             return f"The Triton server {ending}{self._last_words()}"
         # It could not say anything of this; what it said last is about something else.
@@ -215,6 +212,10 @@ class ServerProcess:
     def ended_error(self) -> PyTritonServerError:
         """The end of the server as an exception."""
         return PyTritonServerError(self.why_ended())
+
+    @property
+    def _returncode(self) -> int | None:
+        return None if self._process is None else self._process.returncode
 
     @property
     def _pid(self) -> int:
@@ -326,6 +327,8 @@ class ServerProcess:
         )
         if advice and _NOT_LISTENING in reason:
             return f"The Triton server cannot listen:{advice}"
+        if (limit := address_space_limit()) is not None and self._returncode == -signal.SIGABRT:
+            advice += f" Its address space is limited to {limit} bytes (RLIMIT_AS, ulimit -v): raise that."
         return f"{reason}{advice}"
 
 
@@ -336,10 +339,3 @@ def _oom_kills() -> int:
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
     return 0
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

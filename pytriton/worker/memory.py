@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import mmap
+import os
 import weakref
 from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
+from pytriton.exceptions import PyTritonRuntimeError
+from pytriton.limits import address_space_limit
 from pytriton.request import Array
 
 __all__ = ["Leases", "Segment", "address_of"]
@@ -23,7 +26,10 @@ class Segment:
     __slots__ = ("address", "bytes_copied", "memory")
 
     def __init__(self, descriptor: int, size: int) -> None:
-        self.memory = mmap.mmap(descriptor, size)
+        try:
+            self.memory = mmap.mmap(descriptor, size)
+        except OSError as error:
+            raise PyTritonRuntimeError(_no_room(size, error)) from error
         self.address = address_of(np.ndarray((1,), _BYTE, self.memory))
         self.bytes_copied = 0
         """Tensor bytes that Python code has copied out of and into the segment."""
@@ -39,6 +45,18 @@ class Segment:
         there is none. So the block is in use exactly as long as this array is referred to.
         """
         return np.ndarray((length,), _BYTE, self.memory, offset)
+
+
+def _no_room(size: int, error: OSError) -> str:
+    limit = address_space_limit()
+    if limit is None:
+        why = f"{error.strerror};"
+    else:
+        why = f"its address space is limited to {limit} bytes (RLIMIT_AS, ulimit -v); raise that, or"
+    return (
+        f"Process {os.getpid()} has no room for the {size} bytes of shared memory that a worker may have: "
+        f"{why} let workers have less with ModelConfig(worker_shared_memory_bytes=...)."
+    )
 
 
 def address_of(array: Array) -> int:

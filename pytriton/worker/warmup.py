@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pytriton.batching.current import find_records_with
 from pytriton.exceptions import PyTritonModelLoadError
+from pytriton.limits import Limits, default_worker_shared_memory_bytes
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.model_config.warmup import ModelWarmup, generate_warmup_data
 from pytriton.request import ParameterValue, RequestBatch
@@ -26,8 +27,6 @@ __all__ = ["warm_up"]
 
 LOGGER = logging.getLogger(__name__)
 
-# Room for the results of one call; only what they need is ever taken.
-_MEMORY_SIZE: Final = 6 * 1024**3
 _NOTHING: Final = Block(0, 0)
 
 
@@ -76,21 +75,22 @@ class _Refused(Exception):
 class _Scratch:
     """Memory for the results of one call, in the place of a channel."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
         descriptor = os.memfd_create("pytriton-warmup", os.MFD_CLOEXEC)
         try:
-            os.ftruncate(descriptor, _MEMORY_SIZE)
-            self.segment = Segment(descriptor, _MEMORY_SIZE)
+            os.ftruncate(descriptor, size)
+            self.segment = Segment(descriptor, size)
         finally:
             os.close(descriptor)
+        self._size = size
         self._next = 0
 
     def reserve(self, _slot: int, length: int) -> Block:
         """Room for so many bytes."""
         block = Block(self._next, length)
         self._next += align(length)
-        if self._next > _MEMORY_SIZE:
-            raise MemoryRefused(length, _MEMORY_SIZE)
+        if self._next > self._size:
+            raise MemoryRefused(length, self._size)
         return block
 
 
@@ -144,10 +144,16 @@ def _call(
     find_records_with(lambda: records)
     batch = RequestBatch(inputs, records, total_rows=count, batching=model.batching)
     for result in _results(model, caller, batch):
-        scratch: Any = _Scratch()
+        scratch: Any = _Scratch(_memory_size(model))
         block = writer.write(Arena(scratch, 0, _NOTHING, _NOTHING), batch, result)
         _check(scratch.segment, block)
         check_stopped()
+
+
+def _memory_size(model: TritonModelConfig) -> int:
+    """What a worker may have for its results; only what they need is ever taken."""
+    of_all = model.shared_memory_bytes or Limits().all_shared_memory_bytes
+    return model.worker_shared_memory_bytes or default_worker_shared_memory_bytes(of_all)
 
 
 def _results(model: TritonModelConfig, caller: Caller, batch: RequestBatch) -> Iterator[Any]:

@@ -10,6 +10,7 @@ import ctypes
 import gc
 import logging
 import os
+import resource
 import sys
 import threading
 from collections.abc import Callable
@@ -80,6 +81,19 @@ def serves() -> None:
     triton = make_triton()
     triton.serve()
     say("served", triton.stop())
+
+
+@program
+def has_few_addresses() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (5 << 30, 5 << 30))
+    triton = make_triton()
+    triton.run()
+    try:
+        large = ModelConfig(worker_shared_memory_bytes=4 << 30)
+        triton.bind("large", double, [_FLOATS], [_FLOATS], config=large)
+    except PyTritonError as error:
+        say("refused", error)
+    triton.serve()
 
 
 @program

@@ -7,6 +7,7 @@ import contextlib
 import queue
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from pytriton.model_config import DynamicBatcher, ModelConfig, QueuePolicy, Tens
 from pytriton.triton import Limits
 from tests.helpers.clients import Array, ask, ask_later, inputs_for
 from tests.helpers.gate import Gate, plugged, wait_for_queue, wait_until
+from tests.helpers.program import started
 from tests.helpers.server import TIMEOUT_S, Model, Server
 from tests.helpers.streams import sse
 from tests.helpers.vectors import Pending, answer, document, echo, gated, times, vector_model
@@ -218,3 +220,14 @@ def test_drain_timeout(serve: Callable[..., Server], caplog: pytest.LogCaptureFi
     # Those in the queue too are told at once, and that they can be sent again.
     assert [reply.status for reply in replies] == [503] * 3
     assert '3 requests of model "m" version 1 had no answer within the limit of 0.2 s' in caplog.text
+
+
+def test_few_addresses(tmp_path: Path) -> None:
+    with started("has_few_addresses", tmp_path) as program:
+        begin = time.monotonic()
+        error = program.expect("refused")
+        assert time.monotonic() - begin < TIMEOUT_S
+        assert f"no room for the {4 << 30} bytes of shared memory" in error
+        assert f"address space is limited to {5 << 30} bytes (RLIMIT_AS, ulimit -v); raise that" in error
+        assert "ModelConfig(worker_shared_memory_bytes=...)" in error
+        assert answer(program.address, "double", 1) == [2]

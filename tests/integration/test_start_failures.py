@@ -157,6 +157,15 @@ def test_server_that_says_why(program: Callable[..., Path]) -> None:
     start_and_fail(Triton(server=program(script)), "was killed by SIGSEGV: starting; no licence found.")
 
 
+def test_server_that_is_short_of_addresses(
+    program: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytriton.server.process.address_space_limit", lambda: 1 << 30)
+    script = "#!/bin/sh\necho 'pthread_create failed' >&2\nkill -ABRT $$\n"
+    words = "SIGABRT: pthread_create failed. Its address space is limited to 1073741824 bytes (RLIMIT_AS"
+    start_and_fail(Triton(server=program(script)), words)
+
+
 def test_server_without_its_libraries(program: Callable[..., Path]) -> None:
     alone = program("")
     assert _native.BUNDLED_SERVER is not None
@@ -220,6 +229,10 @@ def break_socket(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("pytriton.server.workspace.Workspace.new_socket_path", lambda _: Path("/nowhere/s/1"))
 
 
+def break_memory(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("pytriton.server.repository.default_worker_shared_memory_bytes", lambda _: 1 << 62)
+
+
 BREAKS = pytest.mark.parametrize(
     ("break_model", "word"),
     [
@@ -227,6 +240,7 @@ BREAKS = pytest.mark.parametrize(
         (break_binding, "pytriton-binding"),
         (break_layout, "layout"),
         (break_socket, "/nowhere/s/1"),
+        (break_memory, "no room for the 4611686018427387904 bytes of shared memory"),
     ],
 )
 
@@ -241,8 +255,8 @@ def test_model_that_fails_at_the_start(
     vector_model("broken", times(3)).bind_to(triton)
     with monkeypatch.context() as patch:
         break_model(patch)
-        # A layout is wrong for both models; the first to say so is named.
-        name = "" if break_model is break_layout else '"broken"'
+        # Some things are wrong for both models; the first to say so is named.
+        name = "" if break_model in (break_layout, break_memory) else '"broken"'
         start_and_fail(triton, name, word, error=PyTritonModelLoadError)
     with triton:
         assert answer(address, "fine", 1) == [2]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pytriton.exceptions import PyTritonValidationError
-from pytriton.limits import Limits
+from pytriton.limits import Limits, default_worker_shared_memory_bytes
 from pytriton.model_config import DynamicBatcher, ModelConfig
 from pytriton.model_config.rules import check_config
 from pytriton.model_config.triton_model_config import TritonModelConfig
@@ -19,6 +19,24 @@ def test_defaults_are_shares_of_the_memory() -> None:
     assert 0 < limits.all_stream_memory_bytes <= limits.all_shared_memory_bytes
     assert limits.all_stream_memory_bytes * 2 == pytest.approx(limits.all_shared_memory_bytes, abs=8)
     assert Limits(shared_memory_bytes=1 << 20).all_shared_memory_bytes == 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("addresses", "all_bytes", "expected"),
+    [
+        (None, 64 << 30, 6 << 30),
+        (None, 3 << 30, 3 << 30),
+        (4 << 30, 64 << 30, 256 << 20),
+        (4 << 30, 64 << 20, 64 << 20),
+        (1 << 20, 64 << 30, 1 << 20),
+        (1 << 40, 64 << 30, 6 << 30),
+    ],
+)
+def test_a_worker_reserves_no_more_addresses_than_there_are(
+    monkeypatch: pytest.MonkeyPatch, addresses: int | None, all_bytes: int, expected: int
+) -> None:
+    monkeypatch.setattr("pytriton.limits.address_space_limit", lambda: addresses)
+    assert default_worker_shared_memory_bytes(all_bytes) == expected
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from mmap import mmap
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytriton.exceptions import PyTritonRuntimeError
 from pytriton.request import Array
 from pytriton.worker.memory import Leases, Segment, address_of
 
@@ -194,3 +196,21 @@ def test_memory_is_unmapped_with_the_last_array() -> None:
     assert mapped()
     del array
     assert not mapped()
+
+
+@pytest.mark.parametrize(
+    ("limit", "why"),
+    [
+        (None, "Cannot allocate memory; let workers have less with"),
+        (1 << 30, "limited to 1073741824 bytes (RLIMIT_AS, ulimit -v); raise that, or let workers have less"),
+    ],
+)
+def test_no_room_for_a_segment(monkeypatch: pytest.MonkeyPatch, limit: int | None, why: str) -> None:
+    monkeypatch.setattr("pytriton.worker.memory.address_space_limit", lambda: limit)
+    descriptor = os.memfd_create("test")
+    try:
+        os.ftruncate(descriptor, 1 << 60)
+        with pytest.raises(PyTritonRuntimeError, match=f"room for the {1 << 60} bytes.*{re.escape(why)}"):
+            Segment(descriptor, 1 << 60)
+    finally:
+        os.close(descriptor)

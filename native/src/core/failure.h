@@ -29,6 +29,12 @@ class Failure : public std::runtime_error {
   Code code_;
 };
 
+// A limit of this process stands in the way, and will until somebody changes it.
+class NoRoom : public Failure {
+ public:
+  explicit NoRoom(const std::string& what) : Failure(Code::kUnavailable, what) {}
+};
+
 // A worker said something that the protocol does not allow. Its connection is not kept.
 class ProtocolError : public std::runtime_error {
  public:

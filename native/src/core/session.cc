@@ -71,6 +71,8 @@ void Session::AcceptLoop() {
     JoinFinished();
     try {
       Admit(std::move(socket));
+    } catch (const NoRoom& error) {
+      NoteNoRoom(error.what());
     } catch (const std::exception& error) {
       Rejected(error.what());
     }
@@ -107,6 +109,15 @@ void Session::Admit(Socket socket) {
   connections_.push_back(std::move(connection));
 }
 
+// The worker tries again and again; whoever loads the model does not wait for that.
+void Session::NoteNoRoom(const std::string& why) {
+  const std::unique_lock lock(mutex_);
+  if (std::exchange(no_room_, why) != why) {
+    Rejected(why);
+  }
+  changed_.notify_all();
+}
+
 void Session::ServeLink(Connection& connection) {
   connection.link->Serve();
   std::shared_ptr<Link> link;  // unmapped outside of the lock
@@ -139,6 +150,7 @@ void Session::Attached(Link& link) {
   const std::unique_lock lock(mutex_);
   Find(link)->attached = true;
   ++attached_;
+  no_room_.clear();
   CountWorker(link, 1);
   if (lost_ > 0) {
     --lost_;
@@ -201,8 +213,11 @@ void Session::CountWorker(const Link& link, int change) {
 
 void Session::WaitForWorkers(uint32_t count, std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
-  const bool in_time =
-      changed_.wait_for(lock, timeout, [&] { return attached_ >= count || given_up_ || stopping_; });
+  const bool in_time = changed_.wait_for(
+      lock, timeout, [&] { return attached_ >= count || given_up_ || stopping_ || !no_room_.empty(); });
+  if (attached_ < count && !no_room_.empty()) {
+    throw Failure(Code::kUnavailable, no_room_);
+  }
   if (attached_ < count) {
     const std::string when =
         in_time ? "before loading was given up" : "within " + std::to_string(timeout.count()) + " ms";

@@ -60,7 +60,8 @@ class Session final : public LinkOwner {
 
   bool HasWorkers() const;
 
-  // Throws Failure when fewer than `count` workers are there in time, or somebody gives up waiting.
+  // Throws Failure when fewer than `count` workers are there in time, somebody gives up waiting, or there is
+  // no room for one.
   void WaitForWorkers(uint32_t count, std::chrono::milliseconds timeout);
   void GiveUpWaiting();
 
@@ -93,6 +94,7 @@ class Session final : public LinkOwner {
   void ServeLink(Connection& connection);
   void ListenAnew();
   void Admit(Socket socket);
+  void NoteNoRoom(const std::string& why);
   void JoinFinished();
   void CountWorker(const Link& link, int change);
   Connection* Find(const Link& link);
@@ -111,6 +113,7 @@ class Session final : public LinkOwner {
   uint32_t lost_ = 0;                                     // guarded by mutex_
   uint32_t claims_ = 0;                                   // guarded by mutex_
   std::chrono::steady_clock::time_point alone_since_;     // guarded by mutex_
+  std::string no_room_;                                   // for the last worker; guarded by mutex_
   bool lost_listener_ = false;                            // guarded by mutex_
   bool stopping_ = false;                                 // guarded by mutex_
   bool given_up_ = false;                                 // guarded by mutex_
