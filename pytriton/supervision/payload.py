@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import reprlib
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import CodeType
@@ -22,6 +23,9 @@ _ADVICE: Final = (
     "Make it in the worker process instead: in the constructor of a class that is given as infer_func, or in "
     "a function with WorkerProcesses(factory=True)."
 )
+# Arguments may be large.
+_SHORT: Final = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
 
 
 def pack_job(
@@ -97,8 +101,8 @@ def _check_call(
         signature.bind(*workers.args, **options)
     except TypeError as error:
         raise PyTritonValidationError(
-            f"{where}: {infer_func!r} cannot be called with args={list(workers.args)!r} and "
-            f"kwargs={dict(workers.kwargs)!r} of WorkerProcesses: {error}."
+            f"{where}: {infer_func!r} cannot be called with args={_SHORT.repr(list(workers.args))} and "
+            f"kwargs={_SHORT.repr(dict(workers.kwargs))} of WorkerProcesses: {error}."
         ) from None
 
 
@@ -113,8 +117,8 @@ def _culprit(infer_func: Callable[..., Any], workers: WorkerProcesses) -> tuple[
 
 
 def _parts(infer_func: Callable[..., Any], workers: WorkerProcesses) -> Iterator[tuple[str, Any]]:
-    yield from ((f"args[{index}] ({value!r})", value) for index, value in enumerate(workers.args))
-    yield from ((f"kwargs[{name!r}] ({value!r})", value) for name, value in workers.kwargs.items())
+    yield from ((f"args[{index}] ({_SHORT.repr(value)})", value) for index, value in enumerate(workers.args))
+    yield from ((f"kwargs[{name!r}] ({_SHORT.repr(value)})", value) for name, value in workers.kwargs.items())
     yield "health_check", workers.health_check
     yield f"infer_func ({infer_func!r})", infer_func
 
@@ -125,7 +129,7 @@ def _culprit_inside(part: Any) -> tuple[str, Exception] | None:
         try:
             _pickled(value)
         except Exception as error:
-            return f'"{name}" ({value!r})', error
+            return f'"{name}" ({_SHORT.repr(value)})', error
     return None
 
 

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Final
 
+from pytriton import exit_status
 from pytriton.exceptions import PyTritonRuntimeError
 from pytriton.worker.activity import Activity
 from pytriton.worker.line import Line
@@ -21,12 +22,12 @@ from pytriton.worker.remote_log import levels
 
 __all__ = ["WorkerProcess", "memory_file"]
 
-# The first packet tells where modules lie, this one among them. Nothing may be imported from the present
-# directory before that: a file there may have the name of a module of the standard library.
+# The setup tells where modules lie, this one among them. Nothing may be imported from the present directory
+# before that: a file there may have the name of a module of the standard library.
 _START: Final = (
-    "import sys; sys.path[:] = [p for p in sys.path if p]; import json, socket; "
-    "c = socket.socket(fileno=int(sys.argv[1])); s = json.loads(c.recv(1 << 20)); sys.path[:] = s['path']; "
-    "from pytriton.worker.child import main; main(c, s)"
+    "import sys; sys.path[:] = [p for p in sys.path if p]; import json; "
+    "f = open(int(sys.argv[1]), 'rb'); s = json.load(f); f.close(); sys.path[:] = s['path']; "
+    "from pytriton.worker.child import main; main(s)"
 )
 _REAP_TIMEOUT_S: Final = 10.0
 
@@ -78,16 +79,20 @@ class WorkerProcess:
                     "levels": levels(),
                     "index": index,
                     "beats": beats,
-                    **{"lifeline": lifeline, "activity": page, "payload": payload, "spec": spec},
                 }
+                given = {
+                    **{"line": theirs.fileno(), "lifeline": lifeline, "activity": page},
+                    **{"payload": payload, "spec": spec},
+                }
+                file = memory_file(json.dumps({**setup, **given}).encode())
+                theirs_alone.callback(os.close, file)
                 self.activity = Activity(page)
                 ours_alone.callback(self.activity.close)
-                ours.send(json.dumps(setup).encode())
                 self._process = subprocess.Popen(
-                    [sys.executable, *_interpreter_options(), "-c", _START, str(theirs.fileno()), label],
+                    [sys.executable, *_interpreter_options(), "-c", _START, str(file), label],
                     stdin=subprocess.DEVNULL,
                     env={**os.environ, **environment},
-                    pass_fds=[theirs.fileno(), lifeline, page, payload, spec],
+                    pass_fds=[file, *given.values()],
                     # Ctrl-C goes to a whole process group, but requests are to end first.
                     start_new_session=True,
                 )
@@ -120,14 +125,8 @@ class WorkerProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
         status = self._process.wait(_REAP_TIMEOUT_S)
         self.close()
-        if status >= 0:
-            return f"ended with exit code {status}"
-        try:
-            name = signal.Signals(-status).name
-        except ValueError:
-            name = f"signal {-status}"
-        hint = " (by somebody, or by the kernel for want of memory)" if name == "SIGKILL" else ""
-        return f"was killed by {name}{hint}"
+        hint = " (by somebody, or by the kernel for want of memory)" if status == -signal.SIGKILL else ""
+        return exit_status.in_words(status) + hint
 
     def close(self) -> None:
         """Let go of the process; if it still runs, that is its end."""
@@ -147,11 +146,12 @@ class WorkerProcess:
 
 
 def memory_file(content: bytes) -> int:
-    """Descriptor of a file in memory."""
+    """Descriptor of a file in memory, at its start."""
     descriptor = os.memfd_create("pytriton-payload", os.MFD_CLOEXEC)
     try:
         with open(descriptor, "wb", closefd=False) as file:
             file.write(content)
+            file.seek(0)
     except BaseException:
         os.close(descriptor)
         raise

@@ -31,13 +31,8 @@ __all__ = ["main"]
 _BEAT_PERIOD_S: Final = 0.25
 
 
-def main(connection: socket.socket, setup: Mapping[str, Any]) -> None:
-    """Serve until the application says stop; does not return.
-
-    Args:
-        connection: Socket to the application.
-        setup: Its first packet.
-    """
+def main(setup: Mapping[str, Any]) -> None:
+    """Serve until the application says stop; does not return."""
     # Ctrl-C is for the application, which lets the requests end before it ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with(setup["lifeline"])
@@ -46,7 +41,7 @@ def main(connection: socket.socket, setup: Mapping[str, Any]) -> None:
     if sys.stdout is not None:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     sys.argv[:] = setup["argv"]
-    line = Line(connection)
+    line = Line(socket.socket(fileno=setup["line"]))
     logging.root.addHandler(LineHandler(line))
     note_request_ids()
     set_levels(setup["levels"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -95,6 +96,30 @@ def test_function_factory_and_object(serve: Callable[..., Server]) -> None:
     assert ask(server, "closure")["y"].tolist() == [[3.0]]
     assert ask(server, "factory")["y"].tolist() == [[3.0]]
     assert ask(server, "object")["about"][0, 0].split()[1] == b"4.0"
+
+
+def test_much_to_send(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    table = np.ones(50_000_000, np.uint8)
+
+    @batch
+    def sizes(x: Array) -> list[Array]:
+        return [np.full_like(x, len(sys.argv[-1]) + table.sum())]
+
+    class Keeper:
+        def __init__(self, given: Array) -> None:
+            self._sum = given.sum()
+
+        @batch
+        def __call__(self, x: Array) -> list[Array]:
+            return [np.full_like(x, self._sum)]
+
+    monkeypatch.setattr(sys, "argv", ["program", "a" * 8_000_000])
+    server = serve(
+        Model("closure", sizes, X, Y, workers=WorkerProcesses()),
+        Model("argument", Keeper, X, Y, workers=WorkerProcesses(args=[table])),
+    )
+    assert ask(server, "closure")["y"].tolist() == [[58_000_000]]
+    assert ask(server, "argument")["y"].tolist() == [[50_000_000]]
 
 
 def test_each_process_does_all_warmup_requests_before_it_is_ready(serve: Callable[..., Server]) -> None:
@@ -279,13 +304,15 @@ def test_what_cannot_be_sent_is_named(empty: Server) -> None:
         (worker_models.Built, WorkerProcesses(args=(1,), health_check=lambda _: lock), "health_check"),
         (worker_models.pid_of, WorkerProcesses(args=(1,)), "factory=True"),
         (worker_models.Built, WorkerProcesses(), "missing a required argument: 'factor'"),
-        (worker_models.Built, WorkerProcesses(args=(1,), kwargs={"color": 1}), "color"),
+        (worker_models.Built, WorkerProcesses(args=(1,), kwargs={"color": b"x" * 10_000}), "color"),
+        (worker_models.Built, WorkerProcesses(args=([lock, b"x" * 10_000],)), r"args\[0\] "),
         ([worker_models.pid_of], WorkerProcesses(), "must be one function, class or factory"),
         (worker_models.pid_of, 3, r"workers must be WorkerProcesses\(\.\.\.\), got 3"),  # type: ignore[list-item]
     ]
     for function, workers, expected in cases:
-        with pytest.raises(PyTritonValidationError, match=f'(?s)model "m": .*{expected}'):
+        with pytest.raises(PyTritonValidationError, match=f'(?s)model "m": .*{expected}') as caught:
             Model("m", function, X, Y, workers=workers).bind_to(empty.triton)
+        assert len(str(caught.value)) < 2000
 
 
 def test_modules_that_are_not_there(empty: Server, monkeypatch: pytest.MonkeyPatch) -> None:
