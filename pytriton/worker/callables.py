@@ -18,8 +18,6 @@ from pytriton.request import RequestBatch
 if TYPE_CHECKING:
     import asyncio
 
-    from pytriton.worker.channel import Channel
-
 __all__ = ["Caller", "only", "only_async"]
 
 _NOTHING: Final = object()
@@ -76,15 +74,6 @@ class Caller:
     def has_loop(self) -> bool:
         """Whether coroutines have run: they may have left tasks behind, which go on between batches."""
         return self._loop is not None
-
-    def wait_readable(self, channel: Channel) -> None:
-        """Let the loop turn until there is something to receive, or the connection has ended."""
-        loop = self.event_loop()
-        loop.add_reader(channel, loop.stop)
-        try:
-            loop.run_forever()
-        finally:
-            loop.remove_reader(channel)
 
     def close(self) -> None:
         """End what coroutines have left behind."""

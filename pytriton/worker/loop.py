@@ -26,6 +26,7 @@ from pytriton.worker.callables import Caller
 from pytriton.worker.channel import Block, Channel, ChannelClosed, Execute, ProtocolError
 from pytriton.worker.connector import Connector
 from pytriton.worker.failures import code_and_text, describe
+from pytriton.worker.listener import Listener
 from pytriton.worker.results import ResultWriter
 from pytriton.worker.streams import StreamServer
 from pytriton.worker.views import BlockReader
@@ -129,12 +130,14 @@ class Worker:
         self._channel = channel
         served = 0
         streams = self._streams(channel, caller)
+        listener: Listener | None = None
         try:
             if streams is not None:
                 streams.serve()
             while True:
-                if caller.has_loop and not channel.is_waiting:
-                    caller.wait_readable(channel)
+                if caller.has_loop:
+                    listener = listener or Listener(caller.event_loop(), channel)
+                    listener.turn()
                 self._execute(channel, channel.receive(), caller)
                 served += 1
         except ChannelClosed:
@@ -148,6 +151,8 @@ class Worker:
             self._work = None
             self._copied_before, self._channel = self.bytes_copied, None
             self._end_forked_child()
+            if listener is not None:
+                listener.close()
         if not served and (streams is None or not streams.served):
             self._connector.pause()
 

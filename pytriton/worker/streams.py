@@ -19,6 +19,7 @@ from pytriton.worker.callables import Caller, only, only_async
 from pytriton.worker.channel import Block, Cancelled, Channel, ChannelClosed, Execute, ProtocolError
 from pytriton.worker.failures import clear_frames, code_and_text, describe
 from pytriton.worker.heartbeat import Heartbeat
+from pytriton.worker.listener import Listener
 from pytriton.worker.results import ResultWriter
 from pytriton.worker.stream import Stream
 from pytriton.worker.views import BlockReader
@@ -64,7 +65,7 @@ class StreamServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._trouble: BaseException | None = None
         self._heartbeat: Heartbeat | None = None
-        self._listening = False
+        self._listener: Listener | None = None
         self._looked_ns = 0
         self.served = 0
         """Batches that were begun."""
@@ -96,8 +97,8 @@ class StreamServer:
                 return
             self._looked_ns = now
         has_loop = self._caller.has_loop
-        if has_loop and self._idle and not self._channel.is_waiting:
-            self._wait_in_loop()
+        if has_loop and self._idle:
+            self._listen().turn()  # what tasks of the function's have in hand goes on
         while (event := self._channel.next_event(wait=self._idle and not has_loop)) is not None:
             if isinstance(event, Cancelled):
                 self._cancel(event.slot)
@@ -207,17 +208,10 @@ class StreamServer:
 
     # --- on the event loop ---
 
-    def _wait_in_loop(self) -> None:
-        # What tasks of the function's have in hand goes on, though nobody asks for anything.
-        self._listen()
-        self._caller.event_loop().run_forever()
-
-    def _listen(self) -> None:
-        if not self._listening:
-            self._listening = True
-            loop = self._caller.event_loop()
-            loop.add_reader(self._channel, loop.stop)
-            self._channel.on_waiting = loop.stop
+    def _listen(self) -> Listener:
+        if self._listener is None:
+            self._listener = Listener(self._caller.event_loop(), self._channel)
+        return self._listener
 
     def _start_task(self, stream: Stream, work: Coroutine[Any, Any, None]) -> None:
         loop = self._caller.event_loop()
@@ -258,19 +252,18 @@ class StreamServer:
 
     def _forget_task(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if self._listening and (not self._tasks or self._trouble is not None):
-            self._caller.event_loop().stop()
+        if self._listener is not None and (not self._tasks or self._trouble is not None):
+            self._listener.stop()
 
     def _run_tasks(self) -> None:
         """Let the loop turn until there is something else to do; once, if generators have their turn."""
-        loop = self._caller.event_loop()
-        self._listen()
+        loop, listener = self._caller.event_loop(), self._listen()
         if self._turns:
-            loop.call_soon(loop.stop)
+            loop.call_soon(listener.stop)
         if self._heartbeat is None:
             self._heartbeat = Heartbeat(self._writer.model_name, loop, self._activity)
         self._heartbeat.start()
-        loop.run_forever()
+        listener.turn()
         self._heartbeat.stop()
 
     def _abandon(self) -> None:
@@ -278,10 +271,9 @@ class StreamServer:
         for stream in list(self._streams.values()):
             stream.cancel_task()
             self._close(stream)
-        if self._listening:
-            self._listening = False
-            self._caller.event_loop().remove_reader(self._channel)
-            self._channel.on_waiting = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         if self._tasks:
             self._await_tasks(self._tasks.copy())
 
