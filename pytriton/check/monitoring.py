@@ -9,11 +9,12 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final
+
+from pytriton.check.parents import parents
 
 __all__ = ["ObservedProcess", "ProcessMonitoring", "ProcessMonitoringThread"]
 
@@ -41,12 +42,12 @@ class ObservedProcess:
 
     def children(self) -> Iterator[ObservedProcess]:
         """Its children and theirs."""
-        for task in _entries(Path(f"/proc/{self.pid}/task")):
-            with suppress(OSError):
-                for pid in (task / "children").read_text().split():
-                    child = ObservedProcess(int(pid))
-                    yield child
-                    yield from child.children()
+        by_parent = parents().items()
+        family = [self.pid]
+        for member in family:
+            children = [child for child, parent in by_parent if parent == member]
+            family += children
+            yield from map(ObservedProcess, children)
 
 
 class ProcessMonitoring:
@@ -156,10 +157,3 @@ class ProcessMonitoringThread:
             self._monitoring.dump_state()
             if self._stopped.wait(self._interval):
                 return
-
-
-def _entries(directory: Path) -> list[Path]:
-    try:
-        return list(directory.iterdir())
-    except OSError:  # the process has ended
-        return []

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from pytriton.check.parents import parents
+
 __all__ = ["Watch", "children", "descriptors", "memory", "server_of", "servers_of", "threads", "watching"]
 
 _SERVER: Final = "tritonserver"
@@ -54,11 +56,8 @@ def watching(pid: int) -> Iterator[Watch]:
 
 
 def children(pid: int) -> set[int]:
-    """The children of a process.
-
-    What the kernel lists by thread leaves some out while threads end.
-    """
-    return {int(stat.parent.name) for stat in Path("/proc").glob("[0-9]*/stat") if _parent(stat) == pid}
+    """The children of a process."""
+    return {child for child, parent in parents().items() if parent == pid}
 
 
 def servers_of(pid: int) -> list[int]:
@@ -87,14 +86,6 @@ def descriptors(pid: int) -> int:
 def threads(pid: int) -> int:
     """Number of threads of a process."""
     return len(os.listdir(f"/proc/{pid}/task"))
-
-
-def _parent(stat: Path) -> int | None:
-    try:
-        # The name before it is in parentheses, and may have any of its own.
-        return int(stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1])
-    except OSError:
-        return None
 
 
 def _name(pid: int) -> str:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,7 @@ from pytriton.check.utils import (
     search_warning_on_too_verbose_log_level,
     verify_docker_image_in_readme_same_as_tested,
 )
+from tests.helpers.gate import wait_until
 
 LOGGER = logging.getLogger("test")
 
@@ -302,6 +304,39 @@ def test_monitoring_logs_a_family(caplog: pytest.LogCaptureFixture) -> None:
     assert "input()" in caplog.text
     monitoring.dump_state()
     assert f"process {child.pid} has ended" in caplog.text
+
+
+def test_monitoring_finds_the_child_of_a_thread_that_ends_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    started, end = threading.Event(), threading.Event()
+    children: list[subprocess.Popen[bytes]] = []
+
+    def start_a_child() -> None:
+        children.append(subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE))
+        started.set()
+        end.wait()
+
+    thread = threading.Thread(target=start_a_child)
+    thread.start()
+    assert started.wait(20)
+    read_text = Path.read_text
+
+    def read_and_end(path: Path, *args: Any, **kwargs: Any) -> str:
+        text = read_text(path, *args, **kwargs)
+        end.set()
+        thread.join()
+        wait_until(lambda: not Path(f"/proc/self/task/{thread.native_id}").exists(), "its end")
+        return text
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "read_text", read_and_end)
+            found = ProcessMonitoring(os.getpid(), LOGGER).children
+    finally:
+        end.set()
+        for child in children:
+            with child:
+                child.kill()
+    assert children[0].pid in [process.pid for process in found]
 
 
 def test_monitoring_thread_dumps_again_and_again() -> None:
