@@ -4,23 +4,15 @@
 from __future__ import annotations
 
 import abc
-import atexit
-import functools
 import logging
 import os
 import threading
-import weakref
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TypeVar
 
 from pytriton.batching.triton_context import TritonContext, share_context
-from pytriton.constants import (
-    MODEL_CONFIG_URL,
-    MODEL_INFER_URL,
-    MODEL_READY_URL,
-    MONITORING_PERIOD_S,
-)
+from pytriton.constants import MONITORING_PERIOD_S
 from pytriton.exceptions import PyTritonInvalidOperationError
 from pytriton.limits import DRAIN_TIMEOUT_S
 from pytriton.logs import configure_from_environment
@@ -29,17 +21,17 @@ from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.server.lifecycle import DefaultTritonLifecyclePolicy, TritonLifecyclePolicy
 from pytriton.server.ports import Endpoint
 from pytriton.server.workspace import Workspace
+from pytriton.serving import at_exit
 from pytriton.serving.binding import Binding, bind_model
 from pytriton.serving.functions import InferFunction
 from pytriton.serving.interruption import ended_by_signals, interrupted_by_signals
 from pytriton.serving.run import Run
 from pytriton.workers import WorkerProcesses, WorkerStatus
 
-__all__ = ["TritonBase", "stop_running"]
+__all__ = ["TritonBase"]
 
 LOGGER = logging.getLogger("pytriton.triton")
 
-_running: weakref.WeakSet[TritonBase] = weakref.WeakSet()
 _Self = TypeVar("_Self", bound="TritonBase")
 
 
@@ -201,7 +193,7 @@ class TritonBase(abc.ABC):
                 raise
             if self._run is run:  # else a signal handler of the program has called stop()
                 self._connected = True
-                log_models(run, bindings)
+                run.log_models(bindings)
                 LOGGER.info("Press Ctrl-C or use the command `kill -SIGINT %d` to end.", os.getpid())
 
     def serve(self, monitoring_period_s: float = MONITORING_PERIOD_S) -> None:
@@ -234,7 +226,7 @@ class TritonBase(abc.ABC):
         with self._lock:
             run, self._run = self._run, None
             self._connected = False
-            _running.discard(self)
+            at_exit.stopped(self)
             try:
                 if run is not None:
                     run.stop()
@@ -296,7 +288,7 @@ class TritonBase(abc.ABC):
                     "has seen it goes on giving the answers of the old one.",
                     binding.name,
                 )
-        log_models(run, [binding])
+        run.log_models([binding])
 
     def _publish(self) -> None:
         self._context.model_configs.publish(
@@ -315,9 +307,8 @@ class TritonBase(abc.ABC):
 
     def _keep(self, run: Run) -> None:
         """Take a server over; it is stopped when the interpreter ends, if it has not been before."""
-        _stop_at_exit()
         self._run = run
-        _running.add(self)
+        at_exit.stop_at_exit(self)
 
     def _wait(self, monitoring_period_s: float) -> None:
         run = self._run
@@ -333,27 +324,3 @@ class TritonBase(abc.ABC):
     @abc.abstractmethod
     def _after_stop(self) -> None:
         """Called when what was served no longer is."""
-
-
-def log_models(run: Run, bindings: Sequence[Binding]) -> None:
-    """Say where models are served."""
-    for endpoint in run.endpoints:
-        LOGGER.info("%s endpoint: %s", endpoint.name, endpoint.local)
-        for binding in bindings if endpoint.name == "HTTP" else ():
-            infer, ready, config = (
-                f"http://{endpoint.local}{path.format(model_name=binding.name)}"
-                for path in (MODEL_INFER_URL, MODEL_READY_URL, MODEL_CONFIG_URL)
-            )
-            LOGGER.info('Model "%s" version %d: POST %s', *binding.label, infer)
-            LOGGER.info("  status: GET %s, configuration: GET %s", ready, config)
-
-
-def stop_running() -> None:
-    """Stop whatever serves."""
-    for triton in list(_running):
-        triton.stop()
-
-
-@functools.cache
-def _stop_at_exit() -> None:
-    atexit.register(stop_running)

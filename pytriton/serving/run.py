@@ -6,11 +6,13 @@ from __future__ import annotations
 import abc
 import contextlib
 import functools
+import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from typing import Final
 
+from pytriton.constants import MODEL_CONFIG_URL, MODEL_INFER_URL, MODEL_READY_URL
 from pytriton.exceptions import PyTritonModelLoadError, PyTritonRuntimeError
 from pytriton.limits import Limits
 from pytriton.server.ports import Endpoint
@@ -20,6 +22,8 @@ from pytriton.serving.binding import Binding
 from pytriton.serving.flag import Flag
 
 __all__ = ["LEAST_WAIT_S", "Run", "stop_workers", "until"]
+
+LOGGER = logging.getLogger("pytriton.triton")
 
 _STOP_WORKERS_TIMEOUT_S: Final = 2.0
 LEAST_WAIT_S: Final = 0.1
@@ -99,6 +103,18 @@ class Run(abc.ABC):
                 failure.__cause__ = cause
                 return failure
         return None
+
+    def log_models(self, bindings: Sequence[Binding]) -> None:
+        """Say where models are served."""
+        for endpoint in self.endpoints:
+            LOGGER.info("%s endpoint: %s", endpoint.name, endpoint.local)
+            for binding in bindings if endpoint.name == "HTTP" else ():
+                infer, ready, config = (
+                    f"http://{endpoint.local}{path.format(model_name=binding.name)}"
+                    for path in (MODEL_INFER_URL, MODEL_READY_URL, MODEL_CONFIG_URL)
+                )
+                LOGGER.info('Model "%s" version %d: POST %s', *binding.label, infer)
+                LOGGER.info("  status: GET %s, configuration: GET %s", ready, config)
 
     def start_workers(self, binding: Binding, trouble: Future[str]) -> None:
         """Start a model's workers, and wait until they are warm; `trouble` gets the error if one ends."""

@@ -7,7 +7,6 @@ import itertools
 import logging
 import os
 import pickle
-import selectors
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from time import monotonic, sleep
 from typing import Any, Final
 
 from pytriton.exceptions import PyTritonModelLoadError, PyTritonRuntimeError, PyTritonUnrecoverableError
+from pytriton.supervision.news import News
 from pytriton.supervision.process import WorkerProcess, memory_file
 from pytriton.supervision.seat import Seat
 from pytriton.worker.line import Garbage
@@ -54,9 +54,7 @@ class ProcessWorkers:
         self._failure: BaseException | None = None
         self._payload = memory_file(job)
         self._spec = memory_file(pickle.dumps(spec))
-        self._selector = selectors.DefaultSelector()
-        self._news = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._selector.register(self._news, selectors.EVENT_READ, None)
+        self._news = News()
         self._lock = threading.RLock()
         self._first = [Seat(index, settings) for index in range(count)]
         self._seats = {seat.index: seat for seat in self._first}
@@ -161,11 +159,11 @@ class ProcessWorkers:
                         break
                     now = monotonic()
                     next_look = min((seat.next_look(now) for seat in self._seats.values()), default=inf)
-                events = self._selector.select(min(_LONGEST_WAIT_S, max(0.0, next_look - now)))
+                news = self._news.wait(min(_LONGEST_WAIT_S, max(0.0, next_look - now)))
                 failure = self._failure
                 with self._lock:
-                    for key, _ in events:
-                        self._try(self._hear, key)
+                    for seat, is_end in news:
+                        self._try(self._ended if is_end else self._hear, seat)
                     for seat in list(self._seats.values()):
                         self._try(self._look, seat, monotonic())
                 if failure is None and self._failure is not None and self._on_failure is not None:
@@ -182,15 +180,10 @@ class ProcessWorkers:
             traceback.print_exc()  # the log may be what fails
             sleep(_PAUSE_S)
 
-    def _hear(self, key: selectors.SelectorKey) -> None:
-        seat = key.data
-        if seat is None:
-            os.eventfd_read(self._news)
-        elif seat.process is not None and key.fd == seat.process.pidfd:
-            self._ended(seat)
-        elif seat.process is not None and not self._listen(seat):
-            # Its end is near; what its process says comes no more.
-            self._selector.unregister(key.fd)
+    def _hear(self, seat: Seat) -> None:
+        # It may have been told in the same breath that the process has ended.
+        if seat.process is not None and not self._listen(seat):
+            self._news.ignore(seat.process)
 
     def _listen(self, seat: Seat) -> bool:
         """Take in what a process has said; whether it may say more."""
@@ -255,8 +248,7 @@ class ProcessWorkers:
             self._failed(seat, f"cannot be started: {type(error).__name__}: {error}")
             return
         seat.begin(process, monotonic())
-        self._selector.register(process.pidfd, selectors.EVENT_READ, seat)
-        self._selector.register(process.line, selectors.EVENT_READ, seat)
+        self._news.expect(seat, process)
 
     def _kill(self, seat: Seat, reason: str) -> None:
         seat.reason = seat.reason or reason
@@ -267,10 +259,8 @@ class ProcessWorkers:
     def _ended(self, seat: Seat) -> None:
         process = seat.process
         assert process is not None
-        if process.line.fileno() in self._selector.get_map():
-            self._selector.unregister(process.line)
-            self._listen(seat)  # what it said at last
-        self._selector.unregister(process.pidfd)
+        if self._news.forget(process):
+            self._listen(seat)
         reason = process.reap()
         seat.process = None
         reason = seat.reason or reason
@@ -311,8 +301,8 @@ class ProcessWorkers:
     def _close(self) -> None:
         with self._lock:
             self._closed = True
-            self._selector.close()
-            for descriptor in (self._news, self._payload, self._spec):
+            self._news.close()
+            for descriptor in (self._payload, self._spec):
                 os.close(descriptor)
 
     # --- from any thread ---
@@ -346,4 +336,4 @@ class ProcessWorkers:
 
     def _wake(self) -> None:
         if not self._closed:
-            os.eventfd_write(self._news, 1)
+            self._news.call()

@@ -31,7 +31,7 @@ from pytriton.server import command
 from pytriton.server.control import Op
 from pytriton.server.locate import ServerBinary
 from pytriton.server.ports import Endpoint
-from pytriton.serving import base, functions, server_run
+from pytriton.serving import at_exit, functions, server_run
 from pytriton.triton import RestartPolicy, Triton, TritonConfig, TritonLifecyclePolicy, TritonSecurityConfig
 
 INPUTS = [Tensor(dtype=np.float32, shape=(-1,))]
@@ -199,7 +199,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     monkeypatch.setattr(command, "locate_backends", lambda: Path("/backends"))
     monkeypatch.setattr(functions, "ThreadWorkers", FakeWorkers)
     yield made
-    base.stop_running()
+    at_exit.stop_running()
 
 
 def function(requests: list[Any]) -> list[Any]:
@@ -806,7 +806,7 @@ def test_what_runs_is_stopped_at_exit(world: World) -> None:
     server = Triton()
     bind(server, "a")
     server.run()
-    base.stop_running()
+    at_exit.stop_running()
     assert not server.is_alive()
     assert not world.process.alive
 

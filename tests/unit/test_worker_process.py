@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from tests.helpers.processes import descriptors
 
 @pytest.fixture
 def file() -> Iterator[int]:
+    gc.collect()  # what other tests have left to it has descriptors
     descriptor = memory_file(b"")
     yield descriptor
     os.close(descriptor)
