@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytriton.batching.batch import BatchResult
 from pytriton.batching.whole import takes_whole_batch, without_wrapper
+from pytriton.exceptions import PyTritonRuntimeError
 from pytriton.request import RequestBatch
 
 if TYPE_CHECKING:
@@ -75,6 +76,19 @@ class Caller:
         """Whether coroutines have run: they may have left tasks behind, which go on between batches."""
         return self._loop is not None
 
+    def check_loop(self) -> None:
+        """Raise if the loop cannot turn any more: what coroutines and their clients have in it is lost."""
+        if self._loop is None:
+            return
+        try:
+            self._loop.run_until_complete(_outcome(_nothing()))
+        except Exception as error:
+            self._loop = None  # it cannot be closed either
+            raise PyTritonRuntimeError(
+                f"The event loop of the function does not turn any more: {error}. Has the function closed "
+                "descriptors that are not its own?"
+            ) from error
+
     def close(self) -> None:
         """End what coroutines have left behind."""
         loop, self._loop = self._loop, None
@@ -113,6 +127,10 @@ async def _outcome(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None
         return await awaitable, None
     except BaseException as error:
         return None, error
+
+
+async def _nothing() -> None:
+    pass
 
 
 async def _cancel_tasks() -> None:

@@ -145,6 +145,8 @@ class Worker:
         except PyTritonUnrecoverableError:
             raise
         except Exception:  # the batch cannot be read, or not be answered: the end of the connection tells it
+            self._end_forked_child()
+            caller.check_loop()
             LOGGER.exception('model "%s": connecting to the server anew', self._model.model_name)
         finally:
             channel.close()

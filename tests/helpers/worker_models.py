@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -24,6 +25,7 @@ __all__ = [
     "Moody",
     "Unhealthy",
     "behave",
+    "behave_in_a_loop",
     "broken_constructor",
     "count_up",
     "make_scaler",
@@ -120,6 +122,14 @@ BEHAVIOURS: Final[dict[str, Callable[[], object]]] = {
 @batch
 def behave(mood: Array) -> dict[str, Array]:
     """Do what the first request says."""
+    BEHAVIOURS[mood[0, 0].decode()]()
+    return {"pid": np.full((len(mood), 1), os.getpid(), np.int64)}
+
+
+@batch
+async def behave_in_a_loop(mood: Array) -> dict[str, Array]:
+    """The same, on an event loop."""
+    await asyncio.sleep(0)
     BEHAVIOURS[mood[0, 0].decode()]()
     return {"pid": np.full((len(mood), 1), os.getpid(), np.int64)}
 

@@ -147,6 +147,20 @@ def test_closed_descriptors_fail_one_batch(serve: Callable[..., Server]) -> None
     assert not Path(f"/proc/{worker.pid}").exists()
 
 
+@pytest.mark.parametrize("batches_in_flight", [1, 4])
+def test_a_loop_without_descriptors_is_not_used_again(
+    serve: Callable[..., Server], batches_in_flight: int
+) -> None:
+    config = ModelConfig(max_batch_size=1, batches_in_flight=batches_in_flight)
+    workers = WorkerProcesses(1, restart_delay_s=0.01)
+    server = serve(Model("m", worker_models.behave_in_a_loop, MOOD, PID, config, workers=workers))
+    before = say(server, "answer")[1]
+    status, error = say(server, "close descriptors")
+    assert (status, _RETRY in error) == (503, True)
+    status, after = say(server, "answer")
+    assert (status, after != before) == (200, True)
+
+
 def test_over_grpc_the_error_is_unavailable(serve: Callable[..., Server]) -> None:
     from tritonclient.grpc import InferInput
 
