@@ -23,6 +23,7 @@ from pytriton.server import logs
 from pytriton.server.arguments import Start, preloading
 from pytriton.server.control import ControlChannel
 from pytriton.server.ports import Endpoint, is_listening, is_running, unsent_sockets, why_not_listening
+from pytriton.standard_streams import standard_streams
 
 __all__ = ["CONTROL_VARIABLE", "ServerProcess", "StopResult"]
 
@@ -223,7 +224,7 @@ class ServerProcess:
         return self._process.pid
 
     def _spawn(self) -> None:
-        with preloading(self._command, os.environ) as start:
+        with standard_streams(), preloading(self._command, os.environ) as start:
             self._spawn_with(start)
 
     def _spawn_with(self, start: Start) -> None:

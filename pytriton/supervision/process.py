@@ -16,6 +16,7 @@ from typing import Final
 
 from pytriton import exit_status
 from pytriton.exceptions import PyTritonRuntimeError
+from pytriton.standard_streams import standard_streams
 from pytriton.worker.activity import Activity
 from pytriton.worker.line import Line
 from pytriton.worker.remote_log import levels
@@ -65,6 +66,7 @@ class WorkerProcess:
         # What the process has of it, and what is only ours if the process can be started.
         with contextlib.ExitStack() as theirs_alone, contextlib.ExitStack() as ours_alone:
             try:
+                theirs_alone.enter_context(standard_streams())
                 page = Activity.create()
                 theirs_alone.callback(os.close, page)
                 lifeline, self._lifeline = os.pipe()
@@ -147,7 +149,8 @@ class WorkerProcess:
 
 def memory_file(content: bytes) -> int:
     """Descriptor of a file in memory, at its start."""
-    descriptor = os.memfd_create("pytriton-payload", os.MFD_CLOEXEC)
+    with standard_streams():
+        descriptor = os.memfd_create("pytriton-payload", os.MFD_CLOEXEC)
     try:
         with open(descriptor, "wb", closefd=False) as file:
             file.write(content)

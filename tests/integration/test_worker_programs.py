@@ -215,3 +215,41 @@ def test_remote_triton_with_processes(tmp_path: Path) -> None:
 def _pid(server: Server) -> int:
     given = {"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [1.0]}
     return int(server.infer("m", {"inputs": [given]}).json["outputs"][0]["data"][0])
+
+
+_DAEMON = """
+import os, sys
+import numpy as np
+from pytriton.client import ModelClient
+from pytriton.decorators import batch
+from pytriton.model_config import Tensor
+from pytriton.triton import Triton
+from pytriton.workers import WorkerProcesses
+from tests.helpers.server import local_config
+
+X = [Tensor(name="x", dtype=np.float32, shape=(1,))]
+
+@batch
+def double(x):
+    print("heard by nobody", flush=True)
+    return {"y": 2 * x}
+
+said = os.dup(1)
+for number in range(3):
+    os.close(number)
+sys.stdout = None
+config, address = local_config()
+with Triton(config=config) as triton:
+    triton.bind("m", double, X, [Tensor(name="y", dtype=np.float32, shape=(1,))], workers=WorkerProcesses())
+    with ModelClient(f"http://127.0.0.1:{address.http_port}", "m") as client:
+        answer = client.infer_batch(np.ones((1, 1), np.float32))["y"].item()
+os.write(said, f"{answer}".encode())
+"""
+
+
+def test_program_without_standard_streams(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTRITON_HOME": str(tmp_path), "PYTHONPATH": _ROOT}
+    result = subprocess.run(
+        [sys.executable, "-c", _DAEMON], env=environment, stdout=subprocess.PIPE, timeout=60, check=True
+    )
+    assert result.stdout == b"2.0"
