@@ -191,18 +191,26 @@ class ModelRepository:
 
     def _write_version(self, directory: Path, version: str, binding: str) -> None:
         (directory / version).mkdir(mode=_FILE_MODE, parents=True, exist_ok=True)
-        (directory / version / _BINDING).write_text(binding, encoding="utf-8")
+        _write(directory / version / _BINDING, binding)
         self._set_times(directory / version / _BINDING, directory / version)
 
     def _write_config(self, directory: Path, config: Mapping[str, Any]) -> None:
         self._configs[directory.name] = config
-        (directory / _CONFIG).write_text(pbtxt.dumps(config), encoding="ascii")
+        _write(directory / _CONFIG, pbtxt.dumps(config))
         self._set_times(directory / _CONFIG, directory)
 
     def _set_times(self, *paths: Path) -> None:
         self._clock_ns = max(time.time_ns(), self._clock_ns + _CLOCK_STEP_NS)
         for path in paths:
             os.utime(path, ns=(self._clock_ns, self._clock_ns))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:  # a disk that is full names no file
+        advice = "workspaces lie in PYTRITON_HOME, or where Triton(workspace=...) says"
+        raise OSError(error.errno, f"{error.strerror}; {advice}", str(path)) from error
 
 
 def _config(model: TritonModelConfig, versions: Mapping[int, TritonModelConfig]) -> dict[str, Any]:

@@ -175,3 +175,12 @@ def test_lines_that_would_be_read_as_others(repository: ModelRepository, tmp_pat
     with pytest.raises(PyTritonValidationError, match="ends with a space"):
         repository.add(model(input_name=" a"), SOCKET, workers=1)
     assert not (tmp_path / "m").exists()
+
+
+def test_a_full_disk_is_told_with_the_file(repository: ModelRepository, tmp_path: Path) -> None:
+    binding = tmp_path / "m" / "1" / "binding"
+    binding.parent.mkdir(parents=True)
+    binding.symlink_to("/dev/full")
+    words = f"No space left on device; workspaces lie in PYTRITON_HOME.*: '{binding}'"
+    with pytest.raises(OSError, match=words):
+        repository.add(model(), SOCKET, workers=1)
