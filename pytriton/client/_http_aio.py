@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import dataclasses
 from typing import Any, Final
 
 from pytriton.client import _failures
 from pytriton.client import _operations as ops
-from pytriton.client._flow import Exchange
+from pytriton.client._flow import LONGEST_S, Exchange
 from pytriton.client._http_aio_stream import AsyncHttpStreamCall
 from pytriton.client._http_body import compressed, decompressed, message_of
 from pytriton.client._http_reader import ReplyReader
@@ -37,6 +38,7 @@ class AsyncHttpTransport:
         self._loop = asyncio.get_running_loop()
         self._idle: collections.deque[AioConnection] = collections.deque()
         self._open: set[AioConnection] = set()
+        self._connecting: set[asyncio.Task[Any]] = set()
         self._places = asyncio.Semaphore(_CONNECTIONS)
         self._closed = False
 
@@ -72,14 +74,15 @@ class AsyncHttpTransport:
     async def stream(self, command: Exchange, timeout_s: float | None) -> AsyncHttpStreamCall:
         """Send a request whose responses are read one by one, within `timeout_s` all together."""
         begin = self._loop.time()
-        limit_s = command.timeout_s if timeout_s is None else min(timeout_s, command.timeout_s)
+        first_s = command.timeout_s if timeout_s is None else min(timeout_s, command.timeout_s)
+        sending = dataclasses.replace(command, timeout_s=first_s)
 
         def failure(error: Exception, stage: str) -> Exception:
-            return _failures.from_http_failure(error, stage, command, self._target, closed=self._closed)
+            return _failures.from_http_failure(error, stage, sending, self._target, closed=self._closed)
 
         message = message_of(encode(command.operation), self._url.without_scheme, command.headers)
         try:
-            connection = await self._take(begin + limit_s)
+            connection = await self._take(begin + first_s)
             left_s = None if timeout_s is None else timeout_s - (self._loop.time() - begin)
             call = AsyncHttpStreamCall(connection, command, left_s, failure, self._give_back)
             connection.send(message, call)
@@ -92,11 +95,13 @@ class AsyncHttpTransport:
         """Close all connections; requests that are under way fail."""
         self._closed = True
         self._idle.clear()
-        lost = [connection.lost for connection in self._open]
+        ending = [*self._connecting, *(connection.lost for connection in self._open)]
+        for task in self._connecting:
+            task.cancel()
         for connection in list(self._open):
             connection.abort()
-        if lost:
-            await asyncio.wait(lost, timeout=1.0)
+        if ending:
+            await asyncio.wait(ending, timeout=1.0)
 
     def abandon(self) -> None:
         """Give up connections whose event loop has ended."""
@@ -112,11 +117,37 @@ class AsyncHttpTransport:
             connection = self._idle.pop()
             if not connection.lost.done():
                 return connection
-        connecting = self._loop.create_connection(
-            lambda: AioConnection(self._loop), self._url.hostname, self._url.port, ssl=self._tls
+        return await self._connect(deadline)
+
+    async def _connect(self, deadline: float) -> AioConnection:
+        connecting = self._loop.create_task(self._connected())
+        self._connecting.add(connecting)
+        connecting.add_done_callback(self._end_connecting)
+        try:
+            await asyncio.wait((connecting,), timeout=max(deadline - self._loop.time(), 0.001))
+            if not connecting.done():
+                raise TimeoutError
+            if connecting.cancelled():  # by close()
+                raise ConnectionAbortedError
+            return connecting.result()
+        except BaseException:
+            if not connecting.cancel() and not connecting.cancelled() and connecting.exception() is None:
+                connecting.result().abort()
+            raise
+
+    def _end_connecting(self, task: asyncio.Task[AioConnection]) -> None:
+        self._connecting.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever still waits for it has it
+
+    async def _connected(self) -> AioConnection:
+        encryption: Any = {}
+        if self._tls is not None:
+            # The deadline is ours alone.
+            encryption = {"ssl": self._tls, "ssl_handshake_timeout": LONGEST_S}
+        _, fresh = await self._loop.create_connection(
+            lambda: AioConnection(self._loop), self._url.hostname, self._url.port, **encryption
         )
-        _, connected = await self._limited(connecting, deadline)
-        fresh: AioConnection = connected
         self._open.add(fresh)
         fresh.lost.add_done_callback(lambda _: self._open.discard(fresh))
         return fresh

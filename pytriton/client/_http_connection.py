@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
-import encodings.idna  # noqa: F401 - else the first look-up imports it, maybe while another thread forks
+import errno
+import math
+import os
 import select
 import socket
 import time
@@ -15,6 +17,7 @@ from pytriton.client import _failures
 from pytriton.client._flow import Exchange
 from pytriton.client._http_body import decompressed, message_of
 from pytriton.client._http_reader import ReplyReader
+from pytriton.client._lookup import Lookup
 from pytriton.client._wire import HttpReply, HttpRequest
 
 if TYPE_CHECKING:
@@ -32,29 +35,36 @@ class Connection:
     def __init__(self) -> None:
         self.socket: Any = None
         self._is_interrupted = False
+        self._lookup = Lookup()
         self._poll = select.poll()
 
     def open(self, address: tuple[str, int], tls: Any, deadline: float) -> None:
-        """Connect.
+        """Connect; whoever does not answer, at any stage, is left at the deadline or when interrupted.
 
         Args:
             address: Host and port.
             tls: Context for TLS, None for none.
             deadline: Until when, by time.monotonic().
         """
-        connected = socket.create_connection(address, _left(deadline))
-        try:
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if tls is not None:
-                connected.settimeout(_left(deadline))
-                connected = tls.wrap_socket(connected, server_hostname=address[0])
-        except BaseException:
-            connected.close()
-            raise
-        self._poll.register(connected, select.POLLIN)
-        self.socket = connected
-        if self._is_interrupted:
-            raise ConnectionAbortedError
+        addresses = self._lookup.addresses(*address, deadline)
+        for index, found in enumerate(addresses, 1):
+            try:
+                # One that leads nowhere leaves time for the others.
+                self._reach(found, _left(deadline) / (len(addresses) - index + 1))
+                break
+            except OSError:
+                if index == len(addresses) or self._is_interrupted:
+                    raise
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.settimeout(_left(deadline))
+        if tls is not None:
+            self.socket = tls.wrap_socket(
+                self.socket, server_hostname=address[0], do_handshake_on_connect=False
+            )
+            self._check()
+            self.socket.do_handshake()
+        self._poll.register(self.socket, select.POLLIN)
+        self._check()
 
     def is_readable(self) -> bool:
         """Whether something has come, be it the end."""
@@ -63,13 +73,39 @@ class Connection:
     def interrupt(self) -> None:
         """End the waiting of the thread that uses the connection."""
         self._is_interrupted = True
-        with contextlib.suppress(OSError, AttributeError):
-            self.socket.shutdown(socket.SHUT_RDWR)
+        self._lookup.give_up()
+        if self.socket is not None:
+            with contextlib.suppress(OSError):
+                # Not the method of ssl's sockets, which takes TLS away from the thread in the midst of it.
+                socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close it."""
         if self.socket is not None:
             self.socket.close()
+
+    def _reach(self, found: Any, patience_s: float) -> None:
+        """Connect to one of the addresses."""
+        family, kind, protocol, _, address = found
+        self.close()
+        self.socket = socket.socket(family, kind, protocol)
+        self.socket.setblocking(False)
+        error = self.socket.connect_ex(address)
+        # Who interrupts before it begins to connect is seen here; who does later ends the waiting below.
+        self._check()
+        if error == errno.EINPROGRESS:
+            connecting = select.poll()
+            connecting.register(self.socket, select.POLLOUT)
+            if not connecting.poll(math.ceil(1e3 * patience_s)):
+                raise TimeoutError
+            error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            self._check()
+        if error:
+            raise OSError(error, os.strerror(error))
+
+    def _check(self) -> None:
+        if self._is_interrupted:
+            raise ConnectionAbortedError
 
 
 class Attempt:
@@ -124,6 +160,7 @@ class Attempt:
         timeout_s = self._command.timeout_s
         if connected.gettimeout() != timeout_s:
             connected.settimeout(timeout_s)
+        self.limit()
         message = message_of(self._request, self._transport.host, self._command.headers)
         try:
             for piece in message:

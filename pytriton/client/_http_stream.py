@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -38,7 +39,9 @@ class HttpStreamCall:
         self._event_reader = EventReader()
         self._lock = threading.Lock()
         self._is_reading = self._is_over = False
-        self._attempt = Attempt(transport, command, encode(command.operation))
+        first_s = command.timeout_s if timeout_s is None else min(timeout_s, command.timeout_s)
+        sending = dataclasses.replace(command, timeout_s=first_s)
+        self._attempt = Attempt(transport, sending, encode(command.operation))
         self._attempt.__enter__()
         try:
             self._attempt.send()
