@@ -53,12 +53,11 @@ class AbortableFuture(Future[Result], Generic[Result]):
 
     def settle(self, function: Callable[[], Result]) -> None:
         """Run what the future stands for, in this thread; its own pool calls this."""
-        if not self.set_running_or_notify_cancel():
-            return
         _thread.function = function
         try:
-            self._settle(function)
-        except InvalidStateError:
+            if self.set_running_or_notify_cancel():
+                self._settle(function)
+        except (InvalidStateError, RuntimeError):
             _LOGGER.warning("%r was settled by somebody else.", self)
         finally:
             _thread.function = None

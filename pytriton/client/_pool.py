@@ -7,6 +7,7 @@ import atexit
 import collections
 import contextlib
 import functools
+import logging
 import threading
 import time
 import weakref
@@ -16,9 +17,15 @@ from typing import Any, Final
 
 from pytriton.client._forks import renew_after_fork
 from pytriton.client._future import AbortableFuture
-from pytriton.client.exceptions import PyTritonClientClosedError, PyTritonClientQueueFullError
+from pytriton.client.exceptions import (
+    PyTritonClientClosedError,
+    PyTritonClientError,
+    PyTritonClientQueueFullError,
+)
 
 __all__ = ["Pool"]
+
+_LOGGER = logging.getLogger(__name__)
 
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 _NAME: Final = "pytriton-futures"
@@ -42,6 +49,7 @@ class Pool:
         self._waiting_limit = float("inf") if waiting is None else waiting
         self._on_end = on_end
         self._closed = False
+        self._failure: Exception | None = None
         self._after_fork()
         _end_at_exit()
         _pools.add(self)
@@ -62,9 +70,7 @@ class Pool:
             self._wait_for_place(patience_s if blocking else 0.0)
             self._queue.append((future, function))
             if self._free < len(self._queue) and self._alive < self._limit:
-                self._alive += 1
-                self._free += 1
-                threading.Thread(target=self._work, name=_NAME, daemon=True).start()
+                self._start_thread()
             self._changed.notify_all()
         future.add_done_callback(self._forget_cancelled)
         return future
@@ -73,7 +79,7 @@ class Pool:
         """Take no more functions; those that wait are still run.
 
         Args:
-            wait: Whether to return only when all have been run.
+            wait: Whether to return only when all have been run; what `on_end` then raises is raised here.
         """
         with self._changed:
             ended = self._closed and not self._alive
@@ -81,8 +87,17 @@ class Pool:
             self._changed.notify_all()
             if not self._alive and not ended:
                 self._on_end()
-            while wait and self._alive:
-                self._changed.wait()
+            if not wait:
+                return
+            self._closers += 1
+            try:
+                while self._alive:
+                    self._changed.wait()
+            finally:
+                self._closers -= 1
+            failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
     def abandon(self) -> None:
         """Take no more functions, run none that wait, and end the ones that run."""
@@ -94,12 +109,29 @@ class Pool:
             future.cancel()
         self._on_end()
 
+    def _start_thread(self) -> None:
+        self._alive += 1
+        self._free += 1
+        try:
+            threading.Thread(target=self._work, name=_NAME, daemon=True).start()
+        except Exception as error:
+            self._alive -= 1
+            self._free -= 1
+            if self._alive:  # then one of these will run it
+                return
+            self._queue.pop()
+            raise PyTritonClientError(
+                f"No thread can be started for the request, which was not sent: {error}. The process, its "
+                "user or its container has as many as it may have (ulimit -u, pids.max); end some of them."
+            ) from error
+
     def _after_fork(self) -> None:
         """Begin with no thread and nothing that waits: those are the parent's."""
         self._changed = threading.Condition()
         self._queue: collections.deque[tuple[AbortableFuture[Any], Callable[[], Any]]] = collections.deque()
         self._alive = 0
         self._free = 0
+        self._closers = 0
 
     def _wait_for_place(self, patience_s: float | None) -> None:
         deadline = None if patience_s is None else time.monotonic() + patience_s
@@ -132,11 +164,24 @@ class Pool:
             with self._changed:
                 self._free += 1
         with self._changed:
-            self._alive -= 1
-            last = not self._alive
+            # Who waits for the end waits for on_end too.
+            last = self._alive == 1
+            self._alive -= not last
         if last:
+            self._end()
+
+    def _end(self) -> None:
+        failure = None
+        try:
             self._on_end()
+        except Exception as error:
+            failure = error
         with self._changed:
+            self._alive -= 1
+            if failure is not None and self._closers:
+                self._failure = failure
+            elif failure is not None:
+                _LOGGER.error("A closed FuturesModelClient could not let go of all it had.", exc_info=failure)
             self._changed.notify_all()
 
     def _forget_cancelled(self, future: Future[Any]) -> None:
@@ -155,4 +200,7 @@ def _end_at_exit() -> None:
 
 def _abandon_all() -> None:
     for pool in list(_pools):
-        pool.abandon()
+        try:
+            pool.abandon()
+        except Exception:  # the others still have to be
+            _LOGGER.exception("A FuturesModelClient could not let go of all it had.")
