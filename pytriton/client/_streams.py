@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from pytriton.client._inference import StreamRequest
 from pytriton.client._tensors import Array
 from pytriton.client.exceptions import PyTritonClientError
 
-__all__ = ["AsyncResponses", "AsyncStreamCall", "Responses", "StreamCall"]
+__all__ = ["Responses", "StreamCall"]
 
 Outputs = dict[str, Array]
 Self = TypeVar("Self", bound="Responses")
@@ -25,16 +26,6 @@ class StreamCall(Protocol):
 
     def cancel(self) -> None:
         """Want no more; may be called at any time, by any thread, after the end too."""
-
-
-class AsyncStreamCall(Protocol):
-    """The same for one event loop."""
-
-    async def read(self) -> bytes | None:
-        """The next response; None if there are no more."""
-
-    def cancel(self) -> None:
-        """Want no more."""
 
 
 class Responses(Iterator[Outputs]):
@@ -62,6 +53,7 @@ class Responses(Iterator[Outputs]):
         self._request = request
         self._failed = failed
         self._finish = finish
+        self._turn = threading.Lock()
         self._over = True
         try:
             self._call = begin()
@@ -74,6 +66,10 @@ class Responses(Iterator[Outputs]):
         return self
 
     def __next__(self) -> Outputs:
+        with self._turn:  # each of several threads has a response to itself
+            return self._next()
+
+    def _next(self) -> Outputs:
         if self._over:
             raise StopIteration
         try:
@@ -109,69 +105,3 @@ class Responses(Iterator[Outputs]):
     def __del__(self) -> None:
         if not getattr(self, "_over", True):
             self.close()
-
-
-class AsyncResponses(AsyncIterator[Outputs]):
-    """Responses to one request, as they come; closing it early cancels the request on the server.
-
-    async for outputs in client.infer_sample("prompt"):
-        print(outputs["token"])
-    """
-
-    def __init__(
-        self,
-        begin: Callable[[], Awaitable[tuple[StreamRequest, Callable[[], Awaitable[AsyncStreamCall]]]]],
-        finish: Callable[[Outputs], Outputs],
-        failed: Callable[[PyTritonClientError], PyTritonClientError],
-    ) -> None:
-        """Send nothing yet.
-
-        Args:
-            begin: Gives the request, and what sends it, at the first iteration.
-            finish: What is done with each response.
-            failed: Gives the exception to raise in place of one.
-        """
-        self._failed = failed
-        self._begin = begin
-        self._finish = finish
-        self._request: StreamRequest | None = None
-        self._call: Any = None
-        self._over = False
-
-    def __aiter__(self) -> AsyncResponses:
-        return self
-
-    async def __anext__(self) -> Outputs:
-        if self._over:
-            raise StopAsyncIteration
-        try:
-            if self._request is None:
-                self._request, send = await self._begin()
-                self._call = await send()
-            data = await self._call.read()
-            if data is not None:
-                return self._finish(self._request.outputs(data))
-        except PyTritonClientError as error:
-            self._cancel()
-            raise self._failed(error) from error.__cause__
-        except BaseException:
-            self._cancel()
-            raise
-        self._over = True
-        self._request.end(complete=True)
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """Want no more responses; the server is told."""
-        self._cancel()
-
-    def _cancel(self) -> None:
-        self._over = True
-        if self._call is not None:
-            self._call.cancel()
-        if self._request is not None:
-            self._request.end(complete=False)
-
-    def __del__(self) -> None:
-        if not getattr(self, "_over", True):
-            self._cancel()

@@ -9,7 +9,7 @@ from typing import Any
 from pytriton.client._async import AsyncClient
 from pytriton.client._inference import StreamRequest
 from pytriton.client._request import Call
-from pytriton.client._streams import AsyncResponses, AsyncStreamCall
+from pytriton.client._streams_aio import AsyncResponses, AsyncStreamCall
 from pytriton.client._tensors import Array
 
 __all__ = ["AsyncioDecoupledModelClient"]

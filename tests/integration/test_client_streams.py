@@ -240,6 +240,16 @@ def test_threads_share_a_client(server: StreamingServer) -> None:
         assert list(pool.map(ask, range(16))) == [list(range(count, 2 * count)) for count in range(16)]
 
 
+def test_threads_share_a_stream(server: StreamingServer) -> None:
+    count, threads = 200, 4
+    with DecoupledModelClient(server.url, "count") as client, ThreadPoolExecutor(threads) as pool:
+        responses = client.infer_sample(count)
+        reading = [pool.submit(lambda: [r["y"].item() for r in responses]) for _ in range(threads)]
+        found = [each.result(TIMEOUT_S) for each in reading]
+        assert sorted(number for numbers in found for number in numbers) == list(range(count, 2 * count))
+        assert all(numbers == sorted(numbers) for numbers in found)
+
+
 def test_the_wrong_kind_of_model(server: StreamingServer, make: Any) -> None:
     async def main() -> None:
         async with make(server.url, "coupled") as client:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import socket
 import threading
 from collections.abc import Callable
@@ -17,12 +18,15 @@ from pytriton.client import _operations as ops
 from pytriton.client._flow import Exchange
 from pytriton.client._http_aio import AioConnection
 from pytriton.client._http_aio_stream import AsyncHttpStreamCall
+from pytriton.client._streams import Responses
+from tests.helpers.gate import wait_until
 from tests.helpers.http_peer import CONFIG, Heard, answer, http_peer
 from tests.helpers.server import TIMEOUT_S
 
 STREAM: Final = {**CONFIG, "model_transaction_policy": {"decoupled": True}}
 HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 MANY: Final = 100  # more events than are kept
+COUNT: Final = 200
 
 
 def chunk(data: bytes) -> bytes:
@@ -173,3 +177,70 @@ def test_the_streams_of_an_asyncio_client_leave_no_more_connections_open_than_it
     with http_peer(script) as peer:
         asyncio.run(main(peer.url))
         assert peer.connections == count + (count - 128)
+
+
+def counting(heard: Heard, connection: socket.socket) -> bytes:
+    """A stream that counts, an event in a packet, so that readers have to wait for each."""
+    if heard.path.endswith("/config"):
+        return answer(STREAM)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.sendall(HEAD)
+    for number in range(COUNT):
+        connection.sendall(chunk(b'data: {"y": %d}\n\n' % number))
+    return chunk(b"")
+
+
+def test_threads_may_share_a_stream() -> None:
+    with http_peer(counting) as peer, DecoupledModelClient(peer.url, "m") as client:
+        assert_threads_share(client.infer_sample([1]))
+
+
+def assert_threads_share(responses: Responses) -> None:
+    """Every response goes to one of the threads, which all come to the end."""
+    got: queue.SimpleQueue[list[float]] = queue.SimpleQueue()
+
+    def read() -> None:
+        got.put([outputs["y"].item() for outputs in responses])
+
+    for _ in range(4):
+        threading.Thread(target=read, daemon=True).start()
+    found = [got.get(timeout=TIMEOUT_S) for _ in range(4)]
+    assert sorted(number for numbers in found for number in numbers) == list(range(COUNT))
+    assert all(numbers == sorted(numbers) for numbers in found)
+
+
+def test_closing_a_stream_ends_the_waiting_of_all_its_threads() -> None:
+    ended = threading.Event()
+
+    def script(heard: Heard, connection: socket.socket) -> bytes:
+        if heard.path.endswith("/config"):
+            return answer(STREAM)
+        connection.sendall(HEAD)
+        ended.wait(TIMEOUT_S)
+        return b""
+
+    with http_peer(script) as peer, DecoupledModelClient(peer.url, "m") as client:
+        responses = client.infer_sample([1])
+        got: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for _ in range(3):
+            threading.Thread(target=lambda: got.put(list(responses)), daemon=True).start()
+        wait_until(lambda: responses._turn.locked(), "one of them reads")
+        responses.close()
+        assert [got.get(timeout=TIMEOUT_S) for _ in range(3)] == [[]] * 3
+        ended.set()
+
+
+def test_tasks_may_share_a_stream() -> None:
+    async def main(url: str) -> None:
+        async with AsyncioDecoupledModelClient(url, "m") as client:
+            responses = client.infer_sample([1])
+
+            async def read() -> list[float]:
+                return [outputs["y"].item() async for outputs in responses]
+
+            found = await asyncio.wait_for(asyncio.gather(*(read() for _ in range(4))), TIMEOUT_S)
+            assert sorted(number for numbers in found for number in numbers) == list(range(COUNT))
+
+    with http_peer(counting) as peer:
+        asyncio.run(main(peer.url))
+        assert [heard.path.rpartition("/")[2] for heard in peer.heard] == ["config", "generate_stream"]
