@@ -36,7 +36,13 @@ class TensorData:
 
 def as_array(value: Any, datatype: dtypes.DataType, where: str) -> Array:
     """Make an array of the model's datatype; numbers keep their values or are refused."""
-    array: Array = value if isinstance(value, np.ndarray) else _from_anything(value, datatype, where)
+    array: Array
+    if type(value) is np.ndarray:
+        array = value
+    else:
+        _check_mask(value, where)
+        kept = isinstance(value, np.ndarray)
+        array = np.asarray(value) if kept else _from_anything(value, datatype, where)
     if datatype is dtypes.BYTES:
         if array.dtype.kind not in "SUO":
             raise PyTritonClientInputError(
@@ -103,6 +109,17 @@ def _count(shape: Sequence[int]) -> int:
     if any(size < 0 for size in shape):
         raise ValueError(f"a shape of {list(shape)}")
     return math.prod(shape)
+
+
+def _check_mask(value: Any, where: str) -> None:
+    """Tensors have none, and what is behind it is anything; where it hides nothing, nothing is lost."""
+    several = value if isinstance(value, (list, tuple)) else ()
+    arrays = several if len(several) and isinstance(several[0], np.ndarray) else (value,)
+    if any(isinstance(array, np.ndarray) and np.ma.is_masked(array) for array in arrays):
+        raise PyTritonClientInputError(
+            f"{where}: got a masked array with elements that are masked, and tensors have no masks; give "
+            "array.filled(value) with a value that stands for them, or the mask as an input of its own."
+        )
 
 
 def _from_anything(value: Any, datatype: dtypes.DataType, where: str) -> Array:

@@ -106,6 +106,35 @@ def test_what_are_no_strings(value: Any) -> None:
         encode_array(converted(value, "BYTES"), dtypes.BYTES, WHERE)
 
 
+MASKED = np.ma.masked_array([1.0, 99.0], mask=[False, True])
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (MASKED, "FP64"),
+        (MASKED, "FP32"),
+        (MASKED.astype(np.int8), "INT8"),
+        (np.ma.masked_array([b"a", b"b"], mask=[True, False], dtype=object), "BYTES"),
+        (np.ma.masked, "FP64"),
+        ([np.ones(2), MASKED], "FP64"),
+        ((MASKED, MASKED), "FP64"),
+    ],
+)
+def test_masks_are_refused(value: Any, name: str) -> None:
+    with pytest.raises(
+        PyTritonClientValueError, match=rf"{WHERE}: got a masked array.*array\.filled\(value\)"
+    ):
+        converted(value, name)
+
+
+@pytest.mark.parametrize("mask", [np.ma.nomask, [False, False]])
+def test_masks_that_hide_nothing(mask: Any) -> None:
+    array = converted(np.ma.masked_array([1.0, 2.0], mask=mask), "FP64")
+    assert type(array) is np.ndarray
+    assert array.tolist() == [1, 2]
+
+
 @pytest.mark.parametrize(
     "row", [row for row in dtypes.DATATYPES if row is not dtypes.BYTES], ids=lambda row: row.name
 )
