@@ -17,6 +17,7 @@ __all__ = ["body_buffer", "compressed", "decompressed", "message_of"]
 
 _ALIGNMENT: Final = 64
 _SMALL: Final = 1 << 16
+_LARGEST: Final = 1 << 30
 _UNZIP: Final[dict[str, int]] = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
@@ -64,13 +65,22 @@ def compressed(request: HttpRequest, compression: str | None) -> HttpRequest:
 
 
 def decompressed(body: Buffer, headers: Mapping[str, str]) -> Buffer:
-    """The body as it was before it was compressed."""
+    """The body as it was before it was compressed; ValueError if that is too large, for little makes much."""
     encoding = headers.get("content-encoding", "identity").lower()
     if encoding == "identity":
         return body
     if encoding not in _UNZIP:
         raise ValueError(f"the answer is compressed with {encoding!r}, which was not asked for")
+    unzip = zlib.decompressobj(_UNZIP[encoding])
     try:
-        return bytearray(zlib.decompress(body, _UNZIP[encoding]))
+        whole = unzip.decompress(body, _LARGEST + 1)
     except zlib.error as error:
         raise ValueError(f"the answer cannot be decompressed: {error}") from None
+    if len(whole) > _LARGEST:
+        raise ValueError(
+            f"decompressed it has more than {_LARGEST} bytes, the most that are taken; "
+            "without compression=... answers of any size are"
+        )
+    if not unzip.eof:
+        raise ValueError("the answer cannot be decompressed: its end is missing")
+    return bytearray(whole)

@@ -35,7 +35,7 @@ def test_defaults(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(inspect.signature(pytriton.client.ModelClient.__init__).parameters)[4:])
 def test_every_option_is_told_of(name: str) -> None:
-    told_elsewhere = {"lazy_init", "model_config", "ensure_model_is_ready", "compression"}
+    told_elsewhere = {"lazy_init", "model_config", "ensure_model_is_ready"}
     assert name in PAGE or name in told_elsewhere
 
 

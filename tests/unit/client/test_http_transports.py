@@ -87,6 +87,20 @@ def test_ways_of_sending_a_body(ask: Any, how: str) -> None:
     assert result.flags.writeable
 
 
+@pytest.mark.parametrize("how", ["gzip", "deflate"])
+def test_little_that_is_decompressed_to_much(ask: Any, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reply = tensor_answer(ONE * 10_000)
+    size = len(reply.partition(b"\r\n\r\n")[2])
+    with http_peer(replying(in_other_words(reply, how))) as peer:
+        monkeypatch.setattr(_http_body, "_LARGEST", size, raising=False)
+        assert ask(peer.url)["y"].size == 10_000
+        monkeypatch.setattr(_http_body, "_LARGEST", size - 1, raising=False)
+        with pytest.raises(
+            PyTritonClientProtocolError, match=f"decompressed it has more than {size - 1} bytes.*compression="
+        ):
+            ask(peer.url)
+
+
 def test_a_body_that_ends_with_its_connection(ask: Any) -> None:
     head, _, body = tensor_answer(ONE * 5).partition(b"\r\n\r\n")
     lines = [line for line in head.split(b"\r\n") if not line.startswith(b"Content-Length")]
@@ -133,6 +147,7 @@ def test_a_body_in_little_pieces(ask: Any, size: int) -> None:
         answer({}, headers="Inference-Header-Content-Length: 99\r\n"),
         answer({}, headers="Inference-Header-Content-Length: x\r\n"),
         answer(body=b"\xff\xfe", headers="Content-Encoding: gzip\r\n"),
+        answer(body=gzip.compress(b"{}")[:-1], headers="Content-Encoding: gzip\r\n"),
         answer({}, headers="Content-Encoding: br\r\n"),
     ],
 )
