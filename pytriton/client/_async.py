@@ -52,6 +52,13 @@ class AsyncClient(BaseModelClient, Generic[Answer]):
             headers: HTTP headers or gRPC metadata of the request.
             options: Timeout, priority, sequence, wanted outputs and more: an InferOptions.
             named_inputs: Arrays by the inputs' names, instead of `inputs`.
+
+        Raises:
+            PyTritonClientValueError: The inputs, parameters, headers or options do not fit; nothing was sent.
+            PyTritonClientTimeoutError: No connection, no such model, or no answer in time.
+            PyTritonClientInferenceServerError: The server answered with an error, or not as Triton does.
+            PyTritonClientSharedMemoryError: shared_memory="always", and it cannot be used.
+            PyTritonClientClosedError: The client is closed.
         """
         return self._infer(inputs, named_inputs, parameters, headers, options, is_batch=False)
 
@@ -71,20 +78,52 @@ class AsyncClient(BaseModelClient, Generic[Answer]):
             headers: HTTP headers or gRPC metadata of the request.
             options: Timeout, priority, sequence, wanted outputs and more: an InferOptions.
             named_inputs: Arrays by the inputs' names, instead of `inputs`.
+
+        Raises:
+            PyTritonClientValueError: The inputs, parameters, headers or options do not fit; nothing was sent.
+            PyTritonClientModelDoesntSupportBatchingError: The model takes no batches; use infer_sample.
+            PyTritonClientTimeoutError: No connection, no such model, or no answer in time.
+            PyTritonClientInferenceServerError: The server answered with an error, or not as Triton does.
+            PyTritonClientSharedMemoryError: shared_memory="always", and it cannot be used.
+            PyTritonClientClosedError: The client is closed.
         """
         return self._infer(inputs, named_inputs, parameters, headers, options, is_batch=True)
 
     @property
     def model_config(self) -> Awaitable[TritonModelConfig]:
-        """The model's configuration, to be awaited; asked for at first use."""
+        """The model's configuration, to be awaited; asked for at first use.
+
+        Raises:
+            PyTritonClientTimeoutError: No server within init_timeout_s, or no such model.
+            PyTritonClientInferenceServerError: The server answered with an error.
+            PyTritonClientClosedError: The client is closed.
+        """
         return self._model_config()
 
     async def wait_for_model(self, timeout_s: float) -> None:
-        """Wait until the model is ready; PyTritonClientTimeoutError if that takes too long."""
+        """Wait until the model is ready.
+
+        Args:
+            timeout_s: Seconds to wait.
+
+        Raises:
+            PyTritonClientTimeoutError: It takes longer.
+            PyTritonClientInferenceServerError: The server answered with an error that does not pass.
+            PyTritonClientClosedError: The client is closed.
+        """
         await self._run(self._session.wait_for_model(timeout_s))
 
     async def wait_for_server(self, timeout_s: float) -> None:
-        """Wait until the server is ready; PyTritonClientTimeoutError if that takes too long."""
+        """Wait until the server is ready.
+
+        Args:
+            timeout_s: Seconds to wait.
+
+        Raises:
+            PyTritonClientTimeoutError: It takes longer.
+            PyTritonClientInferenceServerError: The server answered with an error that does not pass.
+            PyTritonClientClosedError: The client is closed.
+        """
         await self._run(self._session.wait_for_server(timeout_s))
 
     async def load_model(self, config: str | None = None, files: dict[str, bytes] | None = None) -> None:
@@ -93,11 +132,22 @@ class AsyncClient(BaseModelClient, Generic[Answer]):
         Args:
             config: Configuration in the server's JSON form, instead of the one in its repository.
             files: Contents of the model's files by name, such as "file:1/model.onnx".
+
+        Raises:
+            PyTritonClientTimeoutError: No connection, or no answer in time.
+            PyTritonClientInferenceServerError: The server answered with an error.
+            PyTritonClientClosedError: The client is closed.
         """
         await self._run(self._session.load_model(config, files))
 
     async def unload_model(self) -> None:
-        """Have the server unload the model."""
+        """Have the server unload the model.
+
+        Raises:
+            PyTritonClientTimeoutError: No connection, or no answer in time.
+            PyTritonClientInferenceServerError: The server answered with an error.
+            PyTritonClientClosedError: The client is closed.
+        """
         await self._run(self._session.unload_model())
 
     async def close(self) -> None:

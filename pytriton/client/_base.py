@@ -61,7 +61,9 @@ class BaseModelClient:
         """Describe the model to ask; nothing is sent yet, unless `lazy_init` is false.
 
         Args:
-            url: Where the server is: [scheme://]host[:port], with http (the default), https, grpc or grpcs.
+            url: Where the server is: [scheme://]host[:port], with http (the default), https, grpc or grpcs;
+                port 8000 by default, for gRPC 8001. An IPv6 address stands in brackets. A user name, and what
+                follows the port, are left out.
             model_name: Name of the model.
             model_version: Version of the model; the latest by default.
             lazy_init: Whether the server is asked for the model's configuration at first use, not at once.
@@ -77,6 +79,11 @@ class BaseModelClient:
             split_batches: Whether batches larger than the model takes are sent in parts and joined again.
             shared_memory: "auto" has large tensors go through shared memory where the server is on this
                 machine and allows it; "always" fails where that cannot be done; "off" by default.
+
+        Raises:
+            PyTritonClientInvalidUrlError: The URL cannot be understood.
+            PyTritonClientValueError: Another argument is not what it should be.
+            PyTritonClientError: With lazy_init=False what model_config raises; asyncio: at `async with`.
         """
         where = TritonUrl.from_url(url)
         _check_name(model_name)
@@ -107,7 +114,11 @@ class BaseModelClient:
 
     @classmethod
     def from_existing_client(cls: type[Client], existing_client: BaseModelClient) -> Client:
-        """Make a client with the settings of another one; what that knows of the model is not asked again."""
+        """Make a client with the settings of another one; what that knows of the model is not asked again.
+
+        Args:
+            existing_client: The other one; it may be closed.
+        """
         other, settings = existing_client._session, existing_client._settings
         client = cls.__new__(cls)
         session = Session(settings, other.config, verified=other.config is not None)
@@ -121,17 +132,25 @@ class BaseModelClient:
         self._lazy_init = lazy_init
 
     def get_lib(self) -> Any:
-        """The module of tritonclient for this client's protocol, where that package is installed."""
+        """The module of tritonclient for this client's protocol.
+
+        Raises:
+            ImportError: That package is not installed.
+        """
         from pytriton.client.utils import tritonclient_module
 
         return tritonclient_module(self._LIBRARIES[self._settings.url.protocol])
 
     def create_client_from_url(self, url: str, network_timeout_s: float | None = None) -> Any:
-        """A client of tritonclient, where that package is installed.
+        """A client of tritonclient.
 
         Args:
             url: Where the server is.
             network_timeout_s: Seconds that a network operation may take.
+
+        Raises:
+            PyTritonClientInvalidUrlError: The URL cannot be understood.
+            ImportError: That package is not installed.
         """
         from pytriton.client.utils import create_client_from_url
 

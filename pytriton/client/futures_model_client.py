@@ -62,7 +62,9 @@ class FuturesModelClient:
         """Describe the model to ask; nothing is sent yet.
 
         Args:
-            url: Where the server is: [scheme://]host[:port], with http (the default), https, grpc or grpcs.
+            url: Where the server is: [scheme://]host[:port], with http (the default), https, grpc or grpcs;
+                port 8000 by default, for gRPC 8001. An IPv6 address stands in brackets. A user name, and what
+                follows the port, are left out.
             model_name: Name of the model.
             model_version: Version of the model; the latest by default.
             max_workers: Requests that are under way at a time; None is any number.
@@ -78,6 +80,11 @@ class FuturesModelClient:
             split_batches: Whether batches larger than the model takes are sent in parts and joined again.
             shared_memory: "auto" has large tensors go through shared memory where the server is on this
                 machine and allows it; "always" fails where that cannot be done; "off" by default.
+
+        Raises:
+            PyTritonClientInvalidUrlError: The URL cannot be understood.
+            PyTritonClientValueError: Another argument is not what it should be.
+            ValueError: max_workers or max_queue_size is not greater than 0.
         """
         for name, limit in (("max_workers", max_workers), ("max_queue_size", max_queue_size)):
             _check_limit(name, limit)
@@ -112,7 +119,14 @@ class FuturesModelClient:
         options: InferOptions | None = None,
         **named_inputs: Any,
     ) -> AbortableFuture[dict[str, Array]]:
-        """Run the model on one sample; the future has what ModelClient.infer_sample returns."""
+        """Run the model on one sample; the future has what ModelClient.infer_sample returns or raises.
+
+        A future that is aborted while its request is under way has a PyTritonClientAbortedError.
+
+        Raises:
+            PyTritonClientQueueFullError: Too many requests wait.
+            PyTritonClientClosedError: The client is closed.
+        """
         return self._ask(
             functools.partial(
                 self._client.infer_sample,
@@ -132,7 +146,14 @@ class FuturesModelClient:
         options: InferOptions | None = None,
         **named_inputs: Any,
     ) -> AbortableFuture[dict[str, Array]]:
-        """Run the model on a batch; the future has what ModelClient.infer_batch returns."""
+        """Run the model on a batch; the future has what ModelClient.infer_batch returns or raises.
+
+        A future that is aborted while its request is under way has a PyTritonClientAbortedError.
+
+        Raises:
+            PyTritonClientQueueFullError: Too many requests wait.
+            PyTritonClientClosedError: The client is closed.
+        """
         return self._ask(
             functools.partial(
                 self._client.infer_batch,
@@ -154,6 +175,11 @@ class FuturesModelClient:
                 taken one by one, never far ahead of the results.
             is_batch: Whether each has a batch dimension.
             progress: Whether a progress bar is shown; needs the package tqdm.
+
+        Raises:
+            PyTritonClientError: The first of the requests that fails; those that are under way are aborted.
+            PyTritonClientClosedError: The client is closed.
+            ImportError: tqdm is not installed.
         """
         infer = self._client.infer_batch if is_batch else self._client.infer_sample
         calls = iter(functools.partial(_apply, infer, each) for each in _with_progress(inputs, progress))
@@ -171,11 +197,21 @@ class FuturesModelClient:
                 future.abort()
 
     def wait_for_model(self, timeout_s: float) -> AbortableFuture[None]:
-        """Wait until the model is ready; the future fails if that takes too long."""
+        """Wait until the model is ready; the future has what ModelClient.wait_for_model raises.
+
+        Raises:
+            PyTritonClientQueueFullError: Too many requests wait.
+            PyTritonClientClosedError: The client is closed.
+        """
         return self._ask(functools.partial(self._client.wait_for_model, timeout_s))
 
     def model_config(self) -> AbortableFuture[TritonModelConfig]:
-        """The model's configuration."""
+        """The model's configuration; the future has what ModelClient.model_config raises.
+
+        Raises:
+            PyTritonClientQueueFullError: Too many requests wait.
+            PyTritonClientClosedError: The client is closed.
+        """
         return self._ask(lambda: self._client.model_config)
 
     def close(self, wait: bool = True) -> None:
