@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import marshal
-import operator
 import struct
 from io import BytesIO
 from typing import Any, Final
@@ -16,10 +14,10 @@ __all__ = ["pack_strings", "unpack_strings"]
 
 _MANY: Final = 64
 _SHORT: Final = 255
-# A list of bytes in the format of marshal: a tag and the count; for each string a tag, then as on the wire.
-_VERSION: Final = 2
-_LIST_HEAD: Final = 5
-_TAG: Final = b"s"
+# What stands in place of a length while bytes.join and bytes.split do the work: the first one begins with a
+# byte that UTF-8 never has, the second one has the zeros that lengths of short strings have.
+_JOINT: Final = b"\xff\0\0\0"
+_SEAM: Final = b"\1\0\0\0"
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -31,7 +29,7 @@ class _Prefixes(dict[int, bytes]):
         return prefix
 
 
-def pack_strings(array: npt.NDArray[Any]) -> bytes:
+def pack_strings(array: npt.NDArray[Any]) -> bytes | bytearray:
     """Put strings behind their lengths.
 
     Args:
@@ -40,7 +38,7 @@ def pack_strings(array: npt.NDArray[Any]) -> bytes:
     strings: list[Any] = array.ravel().tolist()
     if array.dtype.kind == "U":
         strings = [string.encode() for string in strings]
-    if operator.countOf(map(type, strings), bytes) != len(strings):
+    if list(map(type, strings)).count(bytes) != len(strings):
         strings = [_as_bytes(string, index) for index, string in enumerate(strings)]
     if len(strings) >= _MANY and (many := _pack_many(strings)) is not None:
         return many
@@ -51,18 +49,20 @@ def pack_strings(array: npt.NDArray[Any]) -> bytes:
     return b"".join(pieces)
 
 
-def _pack_many(strings: list[bytes]) -> bytes | None:
-    """Short strings without zero bytes, of which marshal makes a list in one call; None for others."""
+def _pack_many(strings: list[bytes]) -> bytearray | None:
+    """Short strings without the byte of joints, which are joined in one call; None for others."""
     if max(map(len, strings[:: len(strings) // _MANY])) > _SHORT:
         return None
-    marshalled = np.frombuffer(marshal.dumps(strings, _VERSION), np.uint8)
-    lengths = _find_lengths(marshalled, len(strings), _LIST_HEAD, len(_TAG))
-    if lengths is None:
+    joined = bytearray(_JOINT).join([b"", *strings])
+    packed = np.frombuffer(joined, np.uint8)
+    joints = np.flatnonzero(packed == _JOINT[0])
+    if len(joints) != len(strings):
         return None
-    is_packed = np.ones(len(marshalled), np.bool_)
-    is_packed[:_LIST_HEAD] = False
-    is_packed[lengths - len(_TAG)] = False
-    return marshalled[is_packed].tobytes()
+    lengths = np.diff(joints, append=len(packed)) - _LENGTH.size
+    packed[joints] = lengths & 0xFF
+    for byte in range(1, (int(lengths.max()).bit_length() + 7) // 8):
+        packed[joints + byte] = lengths >> 8 * byte & 0xFF
+    return joined
 
 
 def unpack_strings(data: Any, count: int) -> npt.NDArray[Any]:
@@ -87,41 +87,30 @@ def unpack_strings(data: Any, count: int) -> npt.NDArray[Any]:
 
 
 def _unpack_many(data: Any, count: int) -> npt.NDArray[Any] | None:
-    """Short strings without zero bytes, of which marshal reads a list in one call; None for others."""
+    """Short strings without zero bytes, which are split in one call; None for others."""
     packed = np.frombuffer(data, np.uint8)
-    lengths = _find_lengths(packed, count, 0, 0)
+    lengths = _find_lengths(packed, count)
     if lengths is None:
         return None
-    marshalled = np.full(_LIST_HEAD + count + len(packed), ord(_TAG), np.uint8)
-    marshalled[:_LIST_HEAD] = np.frombuffer(b"[" + _LENGTH.pack(count), np.uint8)
-    is_packed = np.ones(len(marshalled), np.bool_)
-    is_packed[:_LIST_HEAD] = False
-    is_packed[lengths + np.arange(_LIST_HEAD, _LIST_HEAD + count)] = False
-    marshalled[is_packed] = packed
-    return np.fromiter(marshal.loads(marshalled.tobytes()), np.dtype(object), count)
+    seamed = packed[_LENGTH.size :].copy()
+    seamed[lengths[1:] - _LENGTH.size] = _SEAM[0]
+    strings = seamed.tobytes().split(_SEAM)
+    return np.fromiter(strings, np.dtype(object), count) if len(strings) == count else None
 
 
-def _find_lengths(array: npt.NDArray[np.uint8], count: int, start: int, tag: int) -> npt.NDArray[Any] | None:
-    """Where the lengths of short strings are, found by the zeros in them; None where they cannot be told.
-
-    Args:
-        array: From `start` on strings, each behind a tag of so many bytes, and its length.
-        count: How many they are.
-        start: Where the first one begins.
-        tag: Bytes of a tag.
-    """
-    if len(array) < start + count * (tag + _LENGTH.size):
+def _find_lengths(packed: npt.NDArray[np.uint8], count: int) -> npt.NDArray[Any] | None:
+    """Where the lengths of short strings are, found by the zeros in them; None where they cannot be told."""
+    if len(packed) < count * _LENGTH.size:
         return None
-    zero = array[start:] == 0
+    zero = packed == 0
     lengths = np.flatnonzero(zero[1:-2] & zero[2:-1] & zero[3:])
     if len(lengths) != count:
         # An empty string's length makes the byte before it look like one.
-        lengths = lengths[np.append(np.diff(lengths) != 1, True)]
-    lengths += start
-    if len(lengths) != count or lengths[0] != start + tag:
+        lengths = lengths[np.diff(lengths, append=len(packed)) != 1]
+    if len(lengths) != count or lengths[0] != 0:
         return None
-    ends = lengths + _LENGTH.size + array[lengths]
-    if ends[-1] != len(array) or not np.array_equal(ends[:-1] + tag, lengths[1:]):
+    ends = lengths + _LENGTH.size + packed[lengths]
+    if ends[-1] != len(packed) or not np.array_equal(ends[:-1], lengths[1:]):
         return None
     return lengths
 
