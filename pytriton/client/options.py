@@ -165,13 +165,20 @@ class Tls:
         """The settings as Python's ssl module wants them."""
         import ssl
 
-        self.contents()  # the ssl module does not say which of the files it cannot read
-        context = ssl.create_default_context(cafile=self.ca_file)
+        used = ["ca_file"]
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            used = ["certificate_file", "key_file"]
+            if self.certificate_file is not None:
+                context.load_cert_chain(self.certificate_file, self.key_file)
+        except OSError as error:
+            self.contents()  # says which of the files cannot be read; the ssl module does not
+            given = {name: path for name, path in self._files().items() if name in used and path is not None}
+            shown = " with ".join(f"{name} {os.fsdecode(path)!r}" for name, path in given.items())
+            raise PyTritonClientValueError(f"Tls: {shown} cannot be used: {error}.") from error
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        if self.certificate_file is not None:
-            context.load_cert_chain(self.certificate_file, self.key_file)
         return context
 
     def contents(self) -> dict[str, bytes | None]:

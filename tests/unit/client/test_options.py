@@ -11,6 +11,7 @@ import pytest
 
 from pytriton.client import AsyncioModelClient, FuturesModelClient, InferOptions, ModelClient, Retry, Tls
 from pytriton.client.exceptions import PyTritonClientValueError
+from tests.helpers.tls import make_certificates
 
 
 def test_pauses_of_many_tries() -> None:
@@ -96,6 +97,25 @@ def test_files_that_are_not_there(protocol: str, name: str, tmp_path: Path) -> N
         ),
     ):
         client.infer_sample([1])
+
+
+@pytest.mark.parametrize("name", ["ca_file", "certificate_file"])
+def test_files_that_are_no_certificates(name: str, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("wrong")
+    files: Any = {name: wrong}
+    with (
+        ModelClient("https://localhost:1", "m", tls=Tls(**files)) as client,
+        pytest.raises(PyTritonClientValueError, match=f"Tls: {name} '.*wrong.pem' cannot be used"),
+    ):
+        client.infer_sample([1])
+
+
+def test_files_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = make_certificates(tmp_path)
+    monkeypatch.setattr(Tls, "contents", lambda _: pytest.fail("the ssl module reads them"))
+    context = Tls(files / "ca.crt", files / "client.crt", files / "client.key").context()
+    assert len(context.get_ca_certs()) == 1
 
 
 @pytest.mark.parametrize(
