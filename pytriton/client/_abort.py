@@ -36,11 +36,6 @@ class Abort:
             if interrupt is not None:
                 interrupt()
 
-    def sleep(self, seconds: float) -> None:
-        """Wait, unless the end is asked for."""
-        self._asked.wait(seconds)
-        self.check()
-
     def check(self) -> None:
         """Raise PyTritonClientAbortedError if the end has been asked for."""
         if self.is_asked:

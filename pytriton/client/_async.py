@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Generic, TypeVar
@@ -35,6 +36,7 @@ class AsyncClient(BaseModelClient, Generic[Answer]):
     _transport: AsyncTransport | None
     _loop: asyncio.AbstractEventLoop | None
     _connecting: asyncio.Task[TritonModelConfig] | None
+    _ended: asyncio.Event
 
     def infer_sample(
         self,
@@ -157,6 +159,7 @@ class AsyncClient(BaseModelClient, Generic[Answer]):
         if transport is None:
             return
         if self._loop is asyncio.get_running_loop():
+            self._ended.set()
             if self._connecting is not None:
                 self._connecting.cancel()
             try:
@@ -200,7 +203,11 @@ class AsyncClient(BaseModelClient, Generic[Answer]):
         return await self._connect() if config is None else config
 
     async def _run(self, flow: Flow[Result]) -> Result:
-        return await run_async(flow, self._open())
+        return await run_async(flow, self._open(), self._pause)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds)
 
     def _open(self) -> AsyncTransport:
         if self._closed:
@@ -212,7 +219,7 @@ class AsyncClient(BaseModelClient, Generic[Answer]):
             if transport is not None:
                 transport.abandon()
             transport = self._transport = _transport(self._settings)
-            self._loop, self._connecting = loop, None
+            self._loop, self._connecting, self._ended = loop, None, asyncio.Event()
         return transport
 
     async def _ready(self) -> None:

@@ -13,6 +13,7 @@ from pytriton.client._abort import current_abort
 from pytriton.client._base import BaseModelClient
 from pytriton.client._flow import Flow, Transport, run
 from pytriton.client._forks import renew_after_fork
+from pytriton.client._pauses import Pauses
 from pytriton.client._request import Call
 from pytriton.client._session import Session
 from pytriton.client._settings import Settings
@@ -165,6 +166,7 @@ class BlockingClient(BaseModelClient, Generic[Answer]):
         with self._lock:
             self._closed = True
             transport, self._transport = self._transport, None
+        self._pauses.end()
         if transport is not None:
             try:
                 if self._session.inference.memory is not None:
@@ -185,6 +187,7 @@ class BlockingClient(BaseModelClient, Generic[Answer]):
         """Begin with a lock of one's own; a thread of the parent may have held it."""
         self._lock = threading.Lock()
         self._connecting = None
+        self._pauses = Pauses()
 
     def _infer(self, call: Call) -> Answer:
         raise NotImplementedError
@@ -206,7 +209,7 @@ class BlockingClient(BaseModelClient, Generic[Answer]):
 
     def _run(self, flow: Flow[Result]) -> Result:
         transport = self._transport
-        return run(flow, self._open() if transport is None else transport)
+        return run(flow, self._open() if transport is None else transport, self._pauses.pause)
 
     def _open(self) -> Transport:
         with self._lock:

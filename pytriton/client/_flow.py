@@ -7,11 +7,10 @@ What a client does is written once, as such a generator; a shell runs it with a 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from pytriton.client._abort import current_abort
 from pytriton.client._operations import Operation
 
 __all__ = ["LONGEST_S", "Exchange", "Flow", "Pause", "Transport", "run"]
@@ -60,8 +59,14 @@ class Transport(Protocol):
         """Close all connections."""
 
 
-def run(flow: Flow[Result], transport: Transport) -> Result:
-    """Run a flow in this thread."""
+def run(flow: Flow[Result], transport: Transport, pause: Callable[[float], object] = time.sleep) -> Result:
+    """Run a flow in this thread.
+
+    Args:
+        flow: What to do.
+        transport: Asks the server.
+        pause: Waits so many seconds.
+    """
     try:
         command = next(flow)
         while True:
@@ -70,8 +75,7 @@ def run(flow: Flow[Result], transport: Transport) -> Result:
                     answer = transport.exchange(command)
                 else:
                     answer = None
-                    abort = current_abort()
-                    (time.sleep if abort is None else abort.sleep)(command.seconds)
+                    pause(command.seconds)
             except Exception as error:
                 command = flow.throw(error)
             else:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
 from pytriton.client._flow import Exchange, Flow
@@ -29,8 +30,18 @@ class AsyncTransport(Protocol):
         """Give up connections whose event loop has ended."""
 
 
-async def run_async(flow: Flow[Result], transport: AsyncTransport) -> Result:
-    """Run a flow in this task."""
+async def run_async(
+    flow: Flow[Result],
+    transport: AsyncTransport,
+    pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> Result:
+    """Run a flow in this task.
+
+    Args:
+        flow: What to do.
+        transport: Asks the server.
+        pause: Waits so many seconds.
+    """
     try:
         command = next(flow)
         while True:
@@ -39,7 +50,7 @@ async def run_async(flow: Flow[Result], transport: AsyncTransport) -> Result:
                     answer = await transport.exchange(command)
                 else:
                     answer = None
-                    await asyncio.sleep(command.seconds)
+                    await pause(command.seconds)
             except Exception as error:
                 command = flow.throw(error)
             else:

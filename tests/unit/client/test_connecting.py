@@ -21,6 +21,7 @@ from pytriton.client import (
     FuturesModelClient,
     InferOptions,
     ModelClient,
+    Retry,
 )
 from pytriton.client.exceptions import (
     PyTritonClientAbortedError,
@@ -29,7 +30,7 @@ from pytriton.client.exceptions import (
     PyTritonClientTimeoutError,
 )
 from pytriton.model_config.triton_model_config import TensorSpec, TritonModelConfig
-from tests.helpers.http_peer import config_or, http_peer, tensor_answer
+from tests.helpers.http_peer import HttpPeer, answer, config_or, http_peer, tensor_answer
 from tests.helpers.server import LOCAL, TIMEOUT_S
 from tests.helpers.silent_peers import SilentPeer, blackhole, silent_after_connect
 
@@ -41,6 +42,8 @@ _KINDS: Final[Any] = {
     "grpcs": silent_after_connect,
 }
 _NEVER_S: Final = 10 * TIMEOUT_S
+PATIENT: Final[dict[str, Any]] = {"retry": Retry(2, _NEVER_S, _NEVER_S), "inference_timeout_s": 2 * _NEVER_S}
+BUSY: Final = answer({"error": "queue is full"}, "503 Service Unavailable")
 
 
 @pytest.fixture(params=_KINDS)
@@ -211,3 +214,49 @@ def test_hosts_are_looked_up_without_threads_as_well(monkeypatch: pytest.MonkeyP
         pytest.raises(PyTritonClientConnectionError, match="nothing listens there"),
     ):
         client.infer_sample([1])
+
+
+@pytest.fixture
+def busy_peer() -> Iterator[tuple[HttpPeer, threading.Event]]:
+    """A server that has no time, and whether it has said so."""
+    said = threading.Event()
+
+    def script(*_: Any) -> bytes:
+        said.set()
+        return BUSY
+
+    with http_peer(config_or(script)) as peer:
+        yield peer, said
+
+
+def test_closing_between_two_tries(busy_peer: tuple[HttpPeer, threading.Event]) -> None:
+    peer, said = busy_peer
+    client = ModelClient(peer.url, "m", **PATIENT)
+    raised = failure_of(lambda: client.infer_sample([1]))
+    assert said.wait(TIMEOUT_S)
+    client.close()
+    assert isinstance(raised.get(timeout=TIMEOUT_S), PyTritonClientClosedError)
+
+
+def test_aborting_between_two_tries(busy_peer: tuple[HttpPeer, threading.Event]) -> None:
+    peer, said = busy_peer
+    with FuturesModelClient(peer.url, "m", **PATIENT) as client:
+        future = client.infer_sample([1])
+        assert said.wait(TIMEOUT_S)
+        future.abort()
+        with pytest.raises(PyTritonClientAbortedError):
+            future.result(TIMEOUT_S)
+
+
+def test_closing_between_two_tries_of_asyncio(busy_peer: tuple[HttpPeer, threading.Event]) -> None:
+    peer, said = busy_peer
+
+    async def main() -> None:
+        client = AsyncioModelClient(peer.url, "m", **PATIENT)
+        asking = asyncio.create_task(client.infer_sample([1]))
+        assert await asyncio.to_thread(said.wait, TIMEOUT_S)
+        await client.close()
+        with pytest.raises(PyTritonClientClosedError):
+            await asyncio.wait_for(asking, TIMEOUT_S)
+
+    asyncio.run(main())
