@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from pytriton.client._flow import Exchange, Flow
 
-__all__ = ["AsyncTransport", "run_async"]
+__all__ = ["AsyncTransport", "is_being_cancelled", "run_async"]
 
 Result = TypeVar("Result")
 
@@ -60,3 +60,9 @@ async def run_async(
         return result
     finally:
         flow.close()
+
+
+def is_being_cancelled() -> bool:
+    """Whether somebody cancels this task, as far as Python knows: from 3.11 on."""
+    cancelling = getattr(asyncio.current_task(), "cancelling", None)
+    return cancelling is not None and bool(cancelling())

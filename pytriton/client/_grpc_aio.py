@@ -12,6 +12,7 @@ import grpc.aio
 
 from pytriton.client._failures import late
 from pytriton.client._flow import LONGEST_S, Exchange
+from pytriton.client._flow_aio import is_being_cancelled
 from pytriton.client._grpc import (
     channel_credentials,
     channel_options,
@@ -84,9 +85,7 @@ class AsyncGrpcTransport:
     def closed_or(self, error: asyncio.CancelledError, command: Exchange) -> BaseException:
         """The cancellation, or what it means if gRPC did it because the channel was closed."""
         # gRPC cancels calls when its channel is closed; tasks that are cancelled stay cancelled.
-        task = asyncio.current_task()
-        cancelling = getattr(task, "cancelling", None)
-        if self._closed and not (cancelling is not None and cancelling()):
+        if self._closed and not is_being_cancelled():
             return _closed(command)
         return error
 

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
+from pytriton.client._flow_aio import is_being_cancelled
 from pytriton.client._inference import StreamRequest
 from pytriton.client._tensors import Array
 from pytriton.client.exceptions import PyTritonClientError
@@ -65,21 +66,36 @@ class AsyncResponses(AsyncIterator[Outputs]):
         if self._over:
             raise StopAsyncIteration
         try:
-            if self._request is None:
-                self._request, send = await self._begin()
-                self._call = await send()
+            request = self._request or await self._start()
             data = await self._call.read()
             if data is not None:
-                return self._finish(self._request.outputs(data))
+                return self._finish(request.outputs(data))
         except PyTritonClientError as error:
+            if self._over:  # by another task
+                raise StopAsyncIteration from None
             self._cancel()
             raise self._failed(error) from error.__cause__
+        except asyncio.CancelledError:
+            # gRPC cancels who waits for a call that is cancelled.
+            if not is_being_cancelled() and self._over:
+                raise StopAsyncIteration from None
+            self._cancel()
+            raise
         except BaseException:
             self._cancel()
             raise
         self._over = True
-        self._request.end(complete=True)
+        request.end(complete=True)
         raise StopAsyncIteration
+
+    async def _start(self) -> StreamRequest:
+        self._request, send = await self._begin()
+        if not self._over:
+            self._call = await send()
+        if self._over:  # by another task
+            self._cancel()
+            raise StopAsyncIteration
+        return self._request
 
     async def aclose(self) -> None:
         """Want no more responses; the server is told."""

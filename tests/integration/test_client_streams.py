@@ -250,6 +250,31 @@ def test_threads_share_a_stream(server: StreamingServer) -> None:
         assert all(numbers == sorted(numbers) for numbers in found)
 
 
+def test_a_task_that_reads_what_another_closes_comes_to_the_end(server: StreamingServer) -> None:
+    async def main() -> None:
+        async with AsyncioDecoupledModelClient(server.url, "count") as client:
+            responses = client.infer_sample([5], parameters={"hang_after": 2})
+            got: asyncio.Queue[int] = asyncio.Queue()
+
+            async def read() -> None:
+                async for outputs in responses:
+                    got.put_nowait(outputs["y"].item())
+
+            reading = asyncio.create_task(read())
+            assert [await got.get() for _ in range(2)] == [5, 6]
+            await responses.aclose()
+            await asyncio.wait_for(reading, TIMEOUT_S)
+
+            responses = client.infer_sample([5], parameters={"hang_after": 2})
+            reading = asyncio.create_task(read())
+            assert [await got.get() for _ in range(2)] == [5, 6]
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+
+    asyncio.run(main())
+
+
 def test_the_wrong_kind_of_model(server: StreamingServer, make: Any) -> None:
     async def main() -> None:
         async with make(server.url, "coupled") as client:

@@ -244,3 +244,29 @@ def test_tasks_may_share_a_stream() -> None:
     with http_peer(counting) as peer:
         asyncio.run(main(peer.url))
         assert [heard.path.rpartition("/")[2] for heard in peer.heard] == ["config", "generate_stream"]
+
+
+def test_a_stream_that_is_closed_before_it_has_begun_is_not_sent() -> None:
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def script(heard: Heard, connection: socket.socket) -> bytes:
+        asked.set()
+        may_answer.wait(TIMEOUT_S)
+        return streaming(heard, connection)
+
+    async def main(url: str) -> None:
+        async with AsyncioDecoupledModelClient(url, "m") as client:
+            responses = client.infer_sample([1])
+
+            async def read() -> list[object]:
+                return [outputs async for outputs in responses]
+
+            reading = asyncio.create_task(read())
+            assert await asyncio.to_thread(asked.wait, TIMEOUT_S)
+            await responses.aclose()
+            may_answer.set()
+            assert await asyncio.wait_for(reading, TIMEOUT_S) == []
+
+    with http_peer(script) as peer:
+        asyncio.run(main(peer.url))
+        assert [heard.path for heard in peer.heard] == ["/v2/models/m/config"]
