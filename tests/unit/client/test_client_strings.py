@@ -103,7 +103,7 @@ def test_many_strings(alphabet: bytes, longest: int) -> None:
             assert _unpacked(data, count) == _one_by_one(data, count)
 
 
-def _unpacked(data: bytes, count: int) -> list[bytes] | None:
+def _unpacked(data: bytes | bytearray, count: int) -> list[bytes] | None:
     try:
         strings: list[bytes] = unpack_strings(data, count).tolist()
     except ValueError:
@@ -111,12 +111,13 @@ def _unpacked(data: bytes, count: int) -> list[bytes] | None:
     return strings
 
 
-def _one_by_one(data: bytes, count: int) -> list[bytes] | None:
-    strings, position = [], 0
+def _one_by_one(data: bytes | bytearray, count: int) -> list[bytes] | None:
+    strings: list[bytes] = []
+    position = 0
     for _ in range(count):
         length = int.from_bytes(data[position : position + 4], "little")
         if position + 4 + length > len(data):
             return None
-        strings.append(data[position + 4 : position + 4 + length])
+        strings.append(bytes(data[position + 4 : position + 4 + length]))
         position += 4 + length
     return strings if position == len(data) else None
