@@ -162,6 +162,11 @@ def _checked_dims(given: Sequence[Any], annotation: Any, place: Place) -> tuple[
                 f"got the dimension {size!r} in {spell(annotation)}",
                 'a dimension is a size of 1 or more, a name such as "tokens", or -1 for any size',
             )
+        if isinstance(size, str) and size != BATCH and size.lower() == BATCH:
+            raise place.error(
+                f"got the dimension {size!r} in {spell(annotation)}, which would be any other free dimension",
+                f'the rows of a batch are "{BATCH}"; give a dimension that is not that another name',
+            )
     if BATCH in given[1:]:
         raise place.error(
             f'got "{BATCH}" behind other dimensions in {spell(annotation)}',

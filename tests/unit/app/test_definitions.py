@@ -226,6 +226,8 @@ def no_dtype(x: Annotated[np.ndarray, "batch"]) -> X: ...  # type: ignore[empty-
 def dtype(x: Annotated[npt.NDArray[np.complex64], "batch"]) -> X: ...  # type: ignore[empty-body]
 def dimension(x: Annotated[F32, "batch", 0]) -> X: ...  # type: ignore[empty-body]
 def batch_behind(x: Annotated[F32, 3, "batch"]) -> X: ...  # type: ignore[empty-body]
+def capital_batch(x: Annotated[F32, "Batch", 3]) -> X: ...  # type: ignore[empty-body]
+def capital_behind(x: X) -> Annotated[F32, "batch", "BATCH"]: ...  # type: ignore[empty-body]
 def other(x: X, when: complex) -> X: ...  # type: ignore[empty-body]
 def mixed(x: X, text: str) -> X: ...  # type: ignore[empty-body]
 def mixed_return(x: X) -> float: ...  # type: ignore[empty-body]
@@ -277,6 +279,8 @@ def value(x: str) -> str:  # type: ignore[misc]
         (dtype, ['parameter "x"', "complex64", "float32"]),
         (dimension, ['parameter "x"', "dimension 0", "-1 for any size"]),
         (batch_behind, ['parameter "x"', '"batch" behind other dimensions']),
+        (capital_batch, ['parameter "x"', "got the dimension 'Batch'", 'rows of a batch are "batch"']),
+        (capital_behind, ["what it returns", "got the dimension 'BATCH'"]),
         (other, ['parameter "when"', "got complex", "possible are arrays"]),
         (mixed, ['parameter "text"', "str is typed per sample", 'parameter "x"', "list[str]"]),
         (mixed_return, ["what it returns", "float is typed per sample", "list[float]"]),
