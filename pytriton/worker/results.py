@@ -13,6 +13,7 @@ from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.request import Request, RequestBatch, Response
 from pytriton.worker.arena import Arena, align
 from pytriton.worker.channel import Block, MemoryRefused
+from pytriton.worker.failure_log import FailureLog
 from pytriton.worker.failures import code_and_text, encode_text
 from pytriton.worker.layout import (
     ALL_REQUESTS,
@@ -103,6 +104,7 @@ class ResultWriter:
         self._outputs = declared_outputs(model, strict=strict)
         self._strict = strict
         self._decoupled = model.decoupled
+        self._log = FailureLog(self._model, LOGGER)
         self.small: SmallResults | None = None
         """What takes a short way with results that it fits, if the model has any."""
         if not strict:
@@ -232,7 +234,7 @@ class ResultWriter:
         tensor_count = (record - start - RESULT_HEADER.size) // TENSOR_RECORD.size
         failures = _first_of_each_request(plan.failures)
         if failures:
-            self._log(failures)
+            self._log.note(failures[0].code, failures[0].text, len(failures))
             record = self._write_failures(arena, record, failures)
         for request, flags, parameters, parameter_count in plan.notes:
             memory[data : data + len(parameters)] = parameters
@@ -305,10 +307,6 @@ class ResultWriter:
                 f'model "{self._model}": the function returned an output "{name}", which is not declared; '
                 f"declared are {declared}, and bind() was told to be strict."
             )
-
-    def _log(self, failures: list[_Failure]) -> None:
-        others = f" (and {len(failures) - 1} more requests of the batch)" if len(failures) > 1 else ""
-        LOGGER.warning('model "%s": inference failed%s: %s', self._model, others, failures[0].text)
 
 
 def _first_of_each_request(failures: list[_Failure]) -> list[_Failure]:

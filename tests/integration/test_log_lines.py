@@ -18,6 +18,7 @@ from pytriton import logs
 from pytriton.client import ModelClient
 from pytriton.client.options import InferOptions
 from pytriton.decorators import batch
+from pytriton.exceptions import ErrorCode, PyTritonInferenceError
 from pytriton.model_config import ModelConfig, Tensor
 from pytriton.request import Array, Request
 from pytriton.workers import WorkerProcesses
@@ -104,6 +105,18 @@ def test_lines_of_functions_have_the_ids_of_their_requests(serve: Serve, lines: 
     failed = lines.wait_for("inference failed")
     assert failed["request_ids"] == ["bad"]
     assert "as it was told" in failed["message"]
+
+
+def test_refused_requests_do_not_flood_the_log(serve: Serve, lines: Lines) -> None:
+    def function(requests: list[Request]) -> Any:
+        raise PyTritonInferenceError("not like this", ErrorCode.INVALID_ARG)
+
+    server = serve(Model("m", function, [FLOAT], [FLOAT]))
+    for number in range(5):
+        assert server.infer("m", document(f"r{number}")).status == 400
+    (line,) = lines.having("not like this")
+    assert (line["level"], line["request_ids"]) == ("INFO", ["r0"])
+    assert line["message"] == 'model "m": request refused: not like this'
 
 
 def test_lines_of_the_server_say_where_they_come_from(serve: Serve, lines: Lines) -> None:
