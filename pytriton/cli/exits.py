@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import pytriton
+from pytriton.cli.advice import in_options
 from pytriton.client.exceptions import (
     PyTritonClientConnectionError,
     PyTritonClientError,
@@ -59,7 +60,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except (Failure, PyTritonError, PyTritonClientError, UserCodeError) as error:
             _show_users_traceback(error)
-            typer.echo(f"pytriton: {error}{_advice(error)}", err=True)
+            typer.echo(f"pytriton: {_told(error)}", err=True)
             raise typer.Exit(_code_of(error)) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
@@ -82,9 +83,19 @@ def _code_of(error: Exception) -> int:
     return FAILED
 
 
+def _told(error: Exception) -> str:
+    if isinstance(error, (Failure, UserCodeError)):
+        return str(error)
+    text = in_options(str(error))
+    more = _advice(error)
+    return f"{text.rstrip('.?')}{text[-1] if text.endswith('?') else '.'}{more}" if more else text
+
+
 def _advice(error: Exception) -> str:
     if not isinstance(error, PyTritonClientError) or _code_of(error) != NO_SERVER:
         return ""
+    if type(error) is PyTritonClientTimeoutError:
+        return " With --timeout it may take longer."
     urls = [str(known.url) for known in announcements() if str(known.url) not in str(error)]
     return f" `pytriton serve` of this machine answers at {' and '.join(urls)}." if urls else ""
 

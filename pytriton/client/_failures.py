@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from pytriton.client import _advice
 from pytriton.client._flow import Exchange
 from pytriton.client.exceptions import (
     PyTritonClientAccessDeniedError,
@@ -41,6 +42,7 @@ _NO_CONNECTION: Final = (
     "failed to connect",
     "connections to all backends failing",
     "dns resolution failed",
+    "errors resolving",
     "name resolution",
     "socket closed",
     "connection reset",
@@ -53,23 +55,16 @@ _NO_CONNECTION: Final = (
     "too_many_pings",
     "goaway",
 )
+_NEVER_CONNECTED: Final = ("failed to connect", "resolution", "errors resolving")
 _NOT_HTTP2: Final = ("http1.x", "http/1.", "failed parsing http/2", "expected settings frame", "ssl routines")
 CONNECTING: Final = "connecting to"
 _UNTRUSTED: Final = ("certificate verify failed", "certificate_verify_failed", "hostname mismatch")
-_TLS_HINT: Final = (
-    "Tell the client whom to trust, and what the server wants to see, with "
-    "tls=Tls(ca_file=..., certificate_file=..., key_file=...)."
-)
-_TOKEN_HINT: Final = (
-    "The endpoint is restricted: give the client the server's token with access_token=... "
-    "(Triton.get_access_token() tells it in the program that serves)."
-)
 
 
 def from_http_status(status: int, text: str, what: str) -> PyTritonClientError:
     """The exception for an HTTP status that is not 200."""
     if status in (401, 403):
-        return PyTritonClientAccessDeniedError(f"{what}: access denied ({status}): {text}. {_TOKEN_HINT}")
+        return PyTritonClientAccessDeniedError(f"{what}: access denied ({status}): {text}. {_advice.TOKEN}")
     return PyTritonClientInferenceServerError(f"{what}: {text}", _BY_HTTP_STATUS.get(status))
 
 
@@ -81,16 +76,18 @@ def from_grpc_status(name: str, details: str, what: str, target: str) -> PyTrito
     if name == "UNAVAILABLE":
         if any(sign in lowered for sign in _UNTRUSTED):
             return _untrusted(what, target, details)
+        if "wrong_version_number" in lowered:
+            return _unencrypted(what, target)
         if any(sign in lowered for sign in _NOT_HTTP2):
             return wrong_port(what, target)
         if "restricted" in lowered:
-            return PyTritonClientAccessDeniedError(f"{what}: access denied: {details}. {_TOKEN_HINT}")
+            return PyTritonClientAccessDeniedError(f"{what}: access denied: {details}. {_advice.TOKEN}")
         if any(sign in lowered for sign in _NO_CONNECTION):
             # Only a connection that was there before can have carried the request.
-            sent = "failed to connect" not in lowered and "resolution" not in lowered
+            sent = not any(sign in lowered for sign in _NEVER_CONNECTED)
             return PyTritonClientConnectionError(f"{what}: no connection to {target}: {details}", sent)
     if name in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        return PyTritonClientAccessDeniedError(f"{what}: access denied: {details}. {_TOKEN_HINT}")
+        return PyTritonClientAccessDeniedError(f"{what}: access denied: {details}. {_advice.TOKEN}")
     if name == "UNIMPLEMENTED" and not details:
         details = "the server does not know this call"
     return PyTritonClientInferenceServerError(f"{what}: {details}", _BY_GRPC_STATUS.get(name))
@@ -98,7 +95,13 @@ def from_grpc_status(name: str, details: str, what: str, target: str) -> PyTrito
 
 def _untrusted(what: str, target: str, details: str) -> PyTritonClientTlsError:
     return PyTritonClientTlsError(
-        f"{what}: the certificate of {target} is not trusted: {details}. {_TLS_HINT}"
+        f"{what}: the certificate of {target} is not trusted: {details}. {_advice.TLS}"
+    )
+
+
+def _unencrypted(what: str, target: str) -> PyTritonClientTlsError:
+    return PyTritonClientTlsError(
+        f"{what}: {target} speaks no TLS; use {target.replace('s://', '://')}, or the port that does."
     )
 
 
@@ -161,9 +164,7 @@ def from_http_failure(
     if any(sign in lowered for sign in _UNTRUSTED):
         return _untrusted(what, target, str(error))
     if "wrong_version_number" in lowered or "wrong version number" in lowered:
-        return PyTritonClientTlsError(
-            f"{what}: {target} speaks no TLS; use {target.replace('s://', '://')}, or the port that does."
-        )
+        return _unencrypted(what, target)
     if isinstance(error, ValueError):
         return PyTritonClientProtocolError(f"{what}: the answer of {target} cannot be read: {error}.")
     sent = stage != CONNECTING
@@ -173,6 +174,8 @@ def from_http_failure(
 def _describe(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
         return "connection refused: nothing listens there; is the server running, and on this port?"
+    if type(error).__name__ == "SSLEOFError":  # of a module that is not loaded for nothing
+        return "the server ended the handshake of TLS; does it speak TLS on this port?"
     if isinstance(error, ConnectionResetError):
         return "the server closed the connection before it answered"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from pytriton import dtypes
+from pytriton.client import _advice
 from pytriton.client import _operations as ops
 from pytriton.client._flow import Exchange, Flow, Pause
 from pytriton.client._generate import Generation
@@ -104,7 +105,7 @@ class Inference:
         if signature.decoupled:
             raise PyTritonClientInferenceServerError(
                 f"{self.settings.what} is decoupled: it may give any number of responses; "
-                "use DecoupledModelClient or AsyncioDecoupledModelClient."
+                f"{_advice.STREAMING_CLIENT}."
             )
         raise PyTritonClientInferenceServerError(
             f"{self.settings.what} is not decoupled: it gives one response; "

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from pytriton import dtypes
+from pytriton.client import _advice
 from pytriton.client._config import UNLIMITED
 from pytriton.client._operations import ParameterValue
 from pytriton.client._tensors import Array, as_array
@@ -113,7 +114,7 @@ class Signature:
         """
         if call.is_batch and not self.batching:
             raise PyTritonClientModelDoesntSupportBatchingError(
-                f"{self.label} does not support batching; use infer_sample instead of infer_batch."
+                f"{self.label} does not support batching; {_advice.USE_SAMPLE_INSTEAD}."
             )
         given = self._by_name(call)
         self._check_names(given)
@@ -202,8 +203,8 @@ class Signature:
 
     def _other_method(self, is_batch: bool) -> str:
         if is_batch:
-            return "; for a single sample use infer_sample"
-        return "; for a batch use infer_batch" if self.batching else ""
+            return f"; {_advice.USE_SAMPLE}"
+        return f"; {_advice.USE_BATCH}" if self.batching else ""
 
     def _check_batch(self, inputs: Sequence[Input], may_split: bool) -> None:
         sizes = {item.name: len(item.array) for item in inputs}
@@ -216,7 +217,7 @@ class Signature:
                 f"{self.label}: a batch of 0 was given, it takes 1 to {self.max_batch_size}."
             )
         if size > self.max_batch_size and not may_split:
-            advice = "a client made with split_batches=True sends it in parts."
+            advice = f"{_advice.SPLIT}."
             if self.decoupled:
                 advice = "requests of streams are not split into parts."
             raise PyTritonClientInputError(
@@ -237,8 +238,7 @@ def check_parameters(parameters: Any) -> Mapping[str, ParameterValue]:
     for name in parameters or ():
         if is_reserved(name):
             raise PyTritonClientInputError(
-                f"parameters: {name!r} means something to the server itself; "
-                "use options=InferOptions(priority=..., queue_timeout_us=..., sequence_id=...)."
+                f"parameters: {name!r} means something to the server itself; {_advice.SET_RESERVED}."
             )
     return parameters or {}
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from pytriton.client import _advice
 from pytriton.client import _operations as ops
 from pytriton.client._config import config_from_json, config_from_metadata, wire_shapes
 from pytriton.client._flow import Exchange, Flow, Pause
@@ -216,9 +217,9 @@ class Session:
             entries = [entry for entry in answer if entry.name != BOOTSTRAP_MODEL_NAME]
         except PyTritonClientAccessDeniedError:
             entries = []
-            known = "it does not tell which models it has: that is restricted, and needs access_token=..."
+            known = f"it does not tell which models it has: that is restricted, and {_advice.TOKEN_FOR_LIST}"
             if any(name.endswith(_TOKEN_HEADER) for name in self.settings.headers):
-                known += ", another one than the client's"
+                known += f", {_advice.OTHER_TOKEN}"
         except PyTritonClientError:
             entries, known = [], "it does not tell which models it has"
         else:
@@ -239,8 +240,7 @@ class Session:
             return
         reasons = "".join(f" ({entry.state}: {entry.reason})" for entry in mine if entry.reason)
         raise PyTritonClientModelUnavailableError(
-            f"{cause}{reasons}. The server answers; {known}. "
-            "If the model is still to come, wait_for_model(timeout_s) waits for it."
+            f"{cause}{reasons}. The server answers; {known}. {_advice.WAIT}"
         )
 
     def _server_timed_out(self, waiting: _Waiting, last: Exception | None) -> PyTritonClientTimeoutError:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pytriton import dtypes
+from pytriton.client import _advice
 from pytriton.client._strings import pack_strings, unpack_strings
 from pytriton.client.exceptions import PyTritonClientInputError
 
@@ -47,7 +48,7 @@ def as_array(value: Any, datatype: dtypes.DataType, where: str) -> Array:
         if array.dtype.kind not in "SUO":
             raise PyTritonClientInputError(
                 f"{where}: the model takes strings (BYTES), got an array of {array.dtype}; "
-                "give str or bytes, for example array.astype(np.bytes_)."
+                f"{_advice.CAST_TO_BYTES}."
             )
         return array
     target = datatype.numpy_dtype
@@ -174,9 +175,10 @@ def _cast(array: Array, target: np.dtype[Any], datatype: dtypes.DataType, where:
             cast = array.astype(target)
             if _same_values(array, cast):
                 return cast
+    given = "strings" if source.kind in "SU" else source
     raise PyTritonClientInputError(
-        f"{where}: the model takes {datatype.name} ({target}), got {source}, whose values it cannot "
-        f"hold without loss; convert them yourself, for example array.astype(np.{target})."
+        f"{where}: the model takes {datatype.name} ({target}), got {given}, whose values it cannot "
+        f"hold without loss; {_advice.CAST.format(dtype=target)}."
     )
 
 

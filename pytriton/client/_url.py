@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from pytriton.client import _advice
 from pytriton.client.exceptions import PyTritonClientInvalidUrlError
 from pytriton.constants import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT
 
@@ -55,9 +56,9 @@ class TritonUrl:
         found = cls(scheme, hostname, _DEFAULT_PORTS[scheme] if port is None else port)
         if "@" in parts.netloc:
             _LOGGER.warning(
-                "The url of %s has a user name or password, which is not sent; "
-                "use access_token=... or headers=...",
+                "The url of %s has a user name or password, which is not sent; %s",
                 found.with_scheme,
+                _advice.CREDENTIALS,
             )
         if parts.path not in ("", "/") or parts.query or parts.fragment:
             _LOGGER.warning("Of the url of %s all that follows the port is left out.", found.with_scheme)

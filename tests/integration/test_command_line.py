@@ -135,17 +135,25 @@ def test_infer_says_in_a_sentence_what_is_wrong(server: Server, tmp_path: Path) 
         (["double", f"@{tmp_path / 'garbage.npy'}"], 2, "is no array that NumPy can read"),
         (["double", "z=1"], 2, 'model "double" has no input "z"; its inputs are x (FP32'),
         (["double", '["a"]'], 2, 'model "double", input "x"'),
+        (["double", "[1]", "--batch"], 2, "for a single sample leave out --batch."),
+        (["double", "[[1]]", "--sample"], 2, "for a batch leave out --sample."),
+        (["double", "[1]", "-p", "priority=1"], 2, "commands cannot set it."),
         (["fail", "[1]"], 1, "on purpose"),
-        (["nothing", "[1]"], 1, 'it has the models "double", "fail", "spell"'),
+        (["nothing", "[1]"], 1, 'it has the models "double", "fail", "spell". If the model is still to come, `py'),
         (["double", "[1]", "-o", "y.txt"], 2, "expected a file that ends in .npy, .npz, .json"),
         (["double", "[1]", "-u", f"{LOCAL}:{nowhere}"], 3, "nothing listens there"),
         (["double", "[1]", "-u", "ftp://x"], 2, "unknown scheme 'ftp'"),
         (["double", "[1]", "-u", f"{LOCAL}:{server.grpc_port}"], 1, "looks like the gRPC port"),
+        (["double", "[1]", "-u", f"grpcs://{LOCAL}:{server.grpc_port}"], 1, "speaks no TLS; use grpc://"),
+        (["double", "[1]", "-u", f"https://{LOCAL}:{server.http_port}"], 3, "does it speak TLS on this port?"),
+        (["double", "[1]", "-u", "grpc://no-such-host.invalid"], 3, "no connection to grpc://no-such-host"),
     ):
         given = arguments if "-u" in arguments else [*arguments, "-u", server.url]
         result = pytriton("infer", *given)
         assert (result.returncode, result.stdout) == (code, ""), (arguments, result)
         assert text in result.stderr
+        for word in ("wait_for_model", "infer_batch", "InferOptions"):
+            assert word not in result.stderr
         assert len(result.stderr.splitlines()) == 1 or "on purpose" in result.stderr
 
 
@@ -236,6 +244,15 @@ def test_top_without_metrics_says_so(server: Server) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "No memory, workers and queue lengths: " in result.stdout
+
+
+def test_a_server_that_does_not_answer_in_time() -> None:
+    with socket.create_server((LOCAL, 0)) as silent:
+        url = f"http://{LOCAL}:{silent.getsockname()[1]}"
+        for command in (["models"], ["infer", "m", "[1]"], ["bench", "m"], ["top", "--once"]):
+            result = pytriton(*command, "-u", url, "--timeout", "0.2")
+            assert result.returncode == 3
+            assert result.stderr.endswith(" timed out after 0.2 s. With --timeout it may take longer.\n")
 
 
 def test_restricted_endpoints() -> None:

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What messages advise, in terms of options: libraries speak of arguments in Python."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from pytriton.client import _advice
+
+__all__ = ["IN_OPTIONS", "in_options"]
+
+IN_OPTIONS: Final = {
+    _advice.CAST: "give values that it can hold",
+    _advice.CAST_TO_BYTES: "give text in quotes, or a file of strings",
+    _advice.CREDENTIALS: "use --token or --header",
+    _advice.OTHER_TOKEN: "another one than was given",
+    _advice.SET_RESERVED: "commands cannot set it",
+    _advice.SPLIT: "give fewer rows",
+    _advice.STREAMING_CLIENT: "it is asked over gRPC: give --url grpc://host:port",
+    _advice.TLS: (
+        "Name a file with the certificates to trust in the environment: SSL_CERT_FILE for https, "
+        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH for grpcs."
+    ),
+    _advice.TOKEN: (
+        "The endpoint is restricted: give the server's token with --token or in PYTRITON_TOKEN; "
+        "`pytriton serve` shows it."
+    ),
+    _advice.TOKEN_FOR_LIST: "needs --token",
+    _advice.USE_BATCH: "for a batch leave out --sample",
+    _advice.USE_SAMPLE: "for a single sample leave out --batch",
+    _advice.USE_SAMPLE_INSTEAD: "leave out --batch",
+    _advice.WAIT: "If the model is still to come, `pytriton models` shows when it is ready.",
+}
+"""What commands say in the place of the clients' advice."""
+
+_FIELD: Final = re.compile(r"\\\{\w+\\\}")
+_CLIENTS: Final = [
+    (re.compile(_FIELD.sub(r"[\\w.]+", re.escape(told))), instead) for told, instead in IN_OPTIONS.items()
+]
+_PORT: Final = re.compile(r"TritonConfig\(\w+=\.\.\.\) or `pytriton serve (--[\w-]+)`")
+_OPTION: Final = re.compile(r"^TritonConfig\.(\w+)")
+
+
+def in_options(message: str) -> str:
+    """A message whose advice speaks of options of the command."""
+    for pattern, instead in _CLIENTS:
+        message = pattern.sub(lambda _, instead=instead: instead, message)  # type: ignore[misc]
+    message = _PORT.sub(r"\1", message)
+    return _OPTION.sub(lambda found: "--" + found[1].replace("_", "-"), message)
