@@ -111,8 +111,8 @@ class Content:
         try:
             value = json.loads(self.data)
         except (ValueError, UnicodeDecodeError):
-            return [self.data]
-        return value if isinstance(value, list) else [self.data]
+            return self.data
+        return value if isinstance(value, list) else self.data
 
     def _no_array(self, error: Exception) -> PyTritonClientValueError:
         return PyTritonClientValueError(f"{self.name} is no array that NumPy can read: {error}.")

@@ -30,7 +30,7 @@ def inputs_of(
 
     Args:
         arguments: `name=value`, or `value` for a model with one input. A value is JSON, text for an input of
-            strings, `@file` or `-` for standard input.
+            strings, `@file` or `-` for standard input; one value needs no brackets.
         file: A file with several inputs by name, or `-`.
         model: The model.
         read_stdin: Reads standard input.
@@ -39,7 +39,8 @@ def inputs_of(
     specs = {spec.name: spec for spec in model.inputs or ()}
     inputs: dict[str, Any] = {}
     if file is not None:
-        inputs |= _content(file, read_stdin).by_name()
+        by_name = _content(file, read_stdin).by_name()
+        inputs |= {name: _shaped(value, specs.get(name)) for name, value in by_name.items()}
     given: dict[str, str] = {}
     for argument in arguments:
         name, text = _split(argument, specs, model.model_name)
@@ -49,7 +50,7 @@ def inputs_of(
                 f"{text!r}. A text with spaces needs quotes; several values are one list in JSON."
             )
         given[name] = text
-        inputs[name] = _value(text, specs[name], read_stdin, white)
+        inputs[name] = _shaped(_value(text, specs[name], read_stdin, white), specs[name])
     if not inputs:
         raise PyTritonClientValueError(
             f'model "{model.model_name}": no input was given; it takes {_listed(specs)}. Give name=value, '
@@ -63,9 +64,20 @@ def is_batch(inputs: Mapping[str, Any], model: TritonModelConfig) -> bool:
     if not model.batching:
         return False
     specs = {spec.name: spec for spec in model.inputs or ()}
-    return any(
-        np.ndim(_as_array(value)) > len(specs[name].shape) for name, value in inputs.items() if name in specs
-    )
+    more = {
+        name: np.ndim(_as_array(value)) - len(specs[name].shape)
+        for name, value in inputs.items()
+        if name in specs
+    }
+    batches = [name for name, dimensions in more.items() if dimensions > 0]
+    samples = [name for name, dimensions in more.items() if dimensions == 0]
+    if batches and samples:
+        raise PyTritonClientValueError(
+            f'model "{model.model_name}": inputs of a batch ({_quoted(batches)}) and of one sample '
+            f"({_quoted(samples)}) are mixed; a batch has one dimension more than the model's input. Give "
+            "all of them in the same way."
+        )
+    return bool(batches)
 
 
 def parameters_of(texts: Sequence[str]) -> dict[str, str | int | float | bool]:
@@ -105,12 +117,23 @@ def _value(text: str, spec: TensorSpec, read_stdin: Callable[[], bytes], white: 
         value = json.loads(text)
     except ValueError:
         if spec.datatype.name == "BYTES":
-            return [text]
+            return text
+        example = "true or [true, false]" if spec.datatype.name == "BOOL" else "1.5 or [1, 2]"
         raise PyTritonClientValueError(
-            f'input "{spec.name}": {text!r} is no JSON; for a file write @{text}.'
+            f'input "{spec.name}": {text!r} is no JSON, such as {example}; for a file write @{text}.'
         ) from None
     if spec.datatype.name == "BYTES" and not isinstance(value, list):
-        return [value if isinstance(value, str) else text]
+        return value if isinstance(value, str) else text
+    return value
+
+
+def _shaped(value: Any, spec: TensorSpec | None) -> Any:
+    """One value becomes a list, or lists in lists, where an input has dimensions that may be 1."""
+    if spec is None or isinstance(value, (list, dict, np.ndarray)):
+        return value
+    if all(size in (1, -1) for size in spec.shape):
+        for _ in spec.shape:
+            value = [value]
     return value
 
 
@@ -125,6 +148,10 @@ def _as_array(value: Any) -> Any:
         return np.array(value, object)
     except ValueError:  # ragged; the client says so
         return np.empty(0)
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def _listed(specs: Mapping[str, TensorSpec]) -> str:

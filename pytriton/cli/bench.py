@@ -41,7 +41,7 @@ def bench(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME=VALUE]...",
+            metavar="NAME=VALUE",
             help="Inputs, as of infer; random values otherwise.",
         ),
     ] = None,

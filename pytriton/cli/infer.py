@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.text import Text
@@ -26,15 +26,27 @@ from pytriton.monitor.server import Server
 
 __all__ = ["add_to", "infer"]
 
+_EXAMPLES: Final = "A value is JSON where it can be read as that, else text:\n\n\b\n" + "\n".join(
+    f"{given:<28} {meaning}".replace("[", r"\[")
+    for given, meaning in (
+        ("x=3  x=1.5  x=true", "one value; an input of strings takes it as text"),
+        ("x='[1, 2]'  x='[[1, 2]]'", "several; one dimension more is a batch"),
+        ("s=hello  s='two words'", "text, for inputs of strings"),
+        ("""s='["a", "b"]'""", "several texts"),
+        ("-p times=2  -p loud=true", "parameters that are numbers, true or false"),
+        ("""-p mode=fast  -p 'mode="2"'""", "text, in quotes of JSON where it looks like those"),
+    )
+)
+
 
 def infer(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")],
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME=VALUE]...",
+            metavar="NAME=VALUE",
             help="Inputs. A value is JSON, text for an input of strings, @file (.npy, .npz, .json, an image, "
-            "text) or - for standard input. A model with one input needs no name.",
+            "text) or - for standard input. A model with one input needs no name, one value no brackets.",
         ),
     ] = None,
     file: Annotated[
@@ -54,7 +66,12 @@ def infer(
     ] = None,
     version: Annotated[str | None, typer.Option("--version", help="Version of the model.")] = None,
     parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", help="Parameter of the request: name=value.")
+        list[str] | None,
+        typer.Option(
+            "--parameter",
+            "-p",
+            help="Parameter of the request: name=value; a number, true or false, else text.",
+        ),
     ] = None,
     wanted: Annotated[
         list[str] | None, typer.Option("--only", help="Name of an output to return; all by default.")
@@ -91,7 +108,7 @@ def infer(
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("infer")(infer)
+    app.command("infer", epilog=_EXAMPLES)(infer)
 
 
 def _client(kind: Any, where: Remote, model: str, version: str | None, timeout: float) -> Any:

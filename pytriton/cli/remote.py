@@ -27,8 +27,8 @@ UrlOption = Annotated[
         "-u",
         envvar="PYTRITON_URL",
         show_default=False,
-        help="Where the server is: [http|https|grpc|grpcs://]host[:port]. By default the one that "
-        "`pytriton serve` runs here, or http://localhost:8000.",
+        help="Where the server is: localhost:8000, grpc://host:8001, https://host or grpcs://host. By "
+        "default the one that `pytriton serve` runs here, or http://localhost:8000.",
     ),
 ]
 TokenOption = Annotated[

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytriton import App
 from pytriton.decorators import batch
 from pytriton.model_config import ModelConfig, Tensor
+from pytriton.testing import serving
 from pytriton.triton import TritonSecurityConfig
 from tests.helpers.command import SERVICE, pytriton, serving_command
 from tests.helpers.http_peer import Heard, answer, http_peer
@@ -139,13 +141,21 @@ def test_infer_says_in_a_sentence_what_is_wrong(server: Server, tmp_path: Path) 
         (["double", "[[1]]", "--sample"], 2, "for a batch leave out --sample."),
         (["double", "[1]", "-p", "priority=1"], 2, "commands cannot set it."),
         (["fail", "[1]"], 1, "on purpose"),
-        (["nothing", "[1]"], 1, 'it has the models "double", "fail", "spell". If the model is still to come, `py'),
+        (
+            ["nothing", "[1]"],
+            1,
+            'it has the models "double", "fail", "spell". If the model is still to come, `py',
+        ),
         (["double", "[1]", "-o", "y.txt"], 2, "expected a file that ends in .npy, .npz, .json"),
         (["double", "[1]", "-u", f"{LOCAL}:{nowhere}"], 3, "nothing listens there"),
         (["double", "[1]", "-u", "ftp://x"], 2, "unknown scheme 'ftp'"),
         (["double", "[1]", "-u", f"{LOCAL}:{server.grpc_port}"], 1, "looks like the gRPC port"),
         (["double", "[1]", "-u", f"grpcs://{LOCAL}:{server.grpc_port}"], 1, "speaks no TLS; use grpc://"),
-        (["double", "[1]", "-u", f"https://{LOCAL}:{server.http_port}"], 3, "does it speak TLS on this port?"),
+        (
+            ["double", "[1]", "-u", f"https://{LOCAL}:{server.http_port}"],
+            3,
+            "does it speak TLS on this port?",
+        ),
         (["double", "[1]", "-u", "grpc://no-such-host.invalid"], 3, "no connection to grpc://no-such-host"),
     ):
         given = arguments if "-u" in arguments else [*arguments, "-u", server.url]
@@ -155,6 +165,48 @@ def test_infer_says_in_a_sentence_what_is_wrong(server: Server, tmp_path: Path) 
         for word in ("wait_for_model", "infer_batch", "InferOptions"):
             assert word not in result.stderr
         assert len(result.stderr.splitlines()) == 1 or "on purpose" in result.stderr
+
+
+def test_infer_with_values_typed_per_sample() -> None:
+    app = App()
+
+    @app.model
+    def line(count: int, share: float, loud: bool, text: str, end: str = ".") -> str:
+        return f"{count} {share} {loud} {text}{end}"
+
+    with serving(app) as service:
+        for url in (service.http_url, service.grpc_url):
+            given = ["count=3", "share=1.5", "loud=true", "text=12", "-u", url]
+            result = pytriton("infer", "line", *given, "-p", 'end="1"')
+            assert (result.returncode, result.stdout) == (0, "output  BYTES[]\n'3 1.5 True 121'\n"), result
+            result = pytriton(
+                "infer",
+                "line",
+                "-i",
+                "-",
+                "-u",
+                url,
+                stdin='{"count": 1, "share": 2, "loud": false, "text": "a"}',
+            )
+            assert result.stdout == "output  BYTES[]\n'1 2.0 False a.'\n", result
+        result = pytriton("infer", "line", "count=3", "share=1.5", "loud=true", 'text=["a"]', "-u", url)
+        assert result.returncode == 2
+        assert (
+            'inputs of a batch ("text") and of one sample ("count", "share", "loud") are mixed'
+            in result.stderr
+        )
+
+
+def test_help_shows_the_notations() -> None:
+    shown = pytriton("infer", "--help", COLUMNS="80").stdout
+    for text in ("x='[1, 2]'", """s='["a", "b"]'""", """-p 'mode="2"'""", "grpc://host:8001"):
+        assert text in shown
+    assert (
+        pytriton("bench", "--help", COLUMNS="80")
+        .stdout.splitlines()[1]
+        .strip()
+        .endswith("{MODEL} [NAME=VALUE]...")
+    )
 
 
 @pytest.mark.parametrize("protocol", [0, 1])

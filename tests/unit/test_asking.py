@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 
 from pytriton.asking import results
 from pytriton.asking.inputs import inputs_of, is_batch, parameters_of
+from pytriton.client._tensors import as_array, encode_array
 from pytriton.client.exceptions import PyTritonClientValueError
 from pytriton.model_config.triton_model_config import TensorSpec, TritonModelConfig
 
+PAGE = Path(__file__).parents[2] / "docs/command-line.md"
 X = TensorSpec("x", (-1,), np.float32)
 TEXT = TensorSpec("text", (1,), np.bytes_)
 IMAGE = TensorSpec("image", (4, 6, 3), np.float32)
@@ -38,6 +41,54 @@ def png(width: int, height: int, color: tuple[int, int, int]) -> bytes:
     buffer = io.BytesIO()
     image.new("RGB", (width, height), color).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def written(cell: str) -> str:
+    """What is between the first two backticks of a cell."""
+    return cell.split("`")[1]
+
+
+def rows_of_the_page() -> list[list[str]]:
+    text = PAGE.read_text(encoding="utf-8")
+    table = text[text.index("| Given |") :].split("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[2:]]
+
+
+def on_the_wire(given: str, spec: TensorSpec) -> Any:
+    value = ask([f"x={given}"], spec)["x"]
+    return encode_array(as_array(value, spec.datatype, "x"), spec.datatype, "x")
+
+
+def check(given: str, cell: str, scalar: TensorSpec) -> None:
+    """Compare what an input without dimensions makes of a value with what the page says."""
+    if "refused" in cell:
+        with pytest.raises(PyTritonClientValueError):
+            on_the_wire(given, scalar)
+        return
+    assert ask([f"x={given}"], scalar)["x"] == json.loads(written(cell))
+    on_the_wire(given, scalar)
+
+
+@pytest.mark.parametrize("row", rows_of_the_page())
+def test_the_notations_of_the_page(row: list[str]) -> None:
+    (given,) = shlex.split(written(row[0]))
+    check(given, row[1], TensorSpec("x", (), np.bool_ if "BOOL" in row[1] else np.float32))
+    check(given, row[2], TensorSpec("x", (), np.bytes_))
+    assert parameters_of([f"p={given}"]) == {"p": json.loads(written(row[3]))}
+
+
+def test_the_page_has_the_notations() -> None:
+    assert len(rows_of_the_page()) == 9
+
+
+@pytest.mark.parametrize(
+    ("shape", "number", "text"), [((), 3, "a"), ((1,), [3], ["a"]), ((-1, 1), [[3]], [["a"]]), ((2,), 3, "a")]
+)
+def test_one_value_needs_no_brackets(shape: tuple[int, ...], number: Any, text: Any) -> None:
+    specs = TensorSpec("n", shape, np.int64), TensorSpec("s", shape, np.bytes_)
+    assert ask(["n=3", "s=a"], *specs) == {"n": number, "s": text}
+    assert ask([], *specs, file="-", stdin=b'{"n": 3, "s": "a"}') == {"n": number, "s": text}
+    assert not is_batch({"n": number, "s": text}, model(*specs))
 
 
 def test_values_are_json_or_text() -> None:
@@ -101,7 +152,12 @@ def test_images_take_the_layout_of_the_input(
         ([], b"", (X,), "no input was given; it takes x (FP32, shape (-1,))"),
         (["y=1"], b"", (X, TEXT), 'model "Model" has no input "y"; its inputs are x (FP32'),
         (["1"], b"", (X, TEXT), "'1' names no input; it takes x"),
-        (["some.npy"], b"", (X,), "'some.npy' is no JSON; for a file write @some.npy."),
+        (
+            ["some.npy"],
+            b"",
+            (X,),
+            "'some.npy' is no JSON, such as 1.5 or [1, 2]; for a file write @some.npy.",
+        ),
         (["@nowhere.npy"], b"", (X,), "nowhere.npy cannot be read: No such file or directory."),
         (["-"], b"garbage", (X,), "standard input is no array: expected .npy, .npz, JSON or an image."),
         (["-"], b"\x93NUMPY garbage", (X,), "standard input is no array that NumPy can read"),
@@ -130,6 +186,12 @@ def test_a_dimension_more_is_a_batch() -> None:
     assert is_batch({"x": [[1, 2]]}, model(X))
     assert is_batch({"x": np.zeros((2, 2))}, model(X))
     assert not is_batch({"x": [[1, 2]]}, model(X, batching=False))
+    with pytest.raises(PyTritonClientValueError) as caught:
+        is_batch({"x": [[1], [2]], "text": ["a"]}, model(X, TEXT))
+    assert str(caught.value) == (
+        'model "Model": inputs of a batch ("x") and of one sample ("text") are mixed; a batch has one '
+        "dimension more than the model's input. Give all of them in the same way."
+    )
 
 
 def test_parameters() -> None:

@@ -43,6 +43,8 @@ def test_messages_of_clients() -> None:
 
 
 def test_messages_of_the_server() -> None:
-    taken = "port 1 is taken: choose another with TritonConfig(http_port=...) or `pytriton serve --http-port`."
+    taken = (
+        "port 1 is taken: choose another with TritonConfig(http_port=...) or `pytriton serve --http-port`."
+    )
     assert in_options(taken) == "port 1 is taken: choose another with --http-port."
     assert in_options("TritonConfig.http_port: a port is 1") == "--http-port: a port is 1"
