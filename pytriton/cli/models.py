@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pytriton.cli.columns import Column, print_table
+from pytriton.cli.details import STATES, print_details
 from pytriton.cli.output import console, note, print_json
 from pytriton.cli.remote import HeaderOption, TimeoutOption, TokenOption, UrlOption, remote
 from pytriton.monitor.models import ModelInfo, list_models
@@ -20,7 +21,6 @@ from pytriton.monitor.server import Server
 
 __all__ = ["add_to", "models"]
 
-_STATES: Final = {"READY": "green", "UNAVAILABLE": "red", "LOADING": "yellow", "UNLOADING": "yellow"}
 _NAME: Final = 24
 _SPARE: Final = (
     *("backend", "batch", "queue ms", "max batch", "compute ms"),
@@ -29,21 +29,23 @@ _SPARE: Final = (
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Only this one.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only this model, in detail.")] = None,
     url: UrlOption = None,
     token: TokenOption = None,
     header: HeaderOption = None,
     timeout: TimeoutOption = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
 ) -> None:
-    """List the models of a server: state, tensors, statistics."""
+    """List the models of a server, or show one: state, versions, tensors, batches, statistics."""
     where = remote(url, token, header)
     with Server(where.url, token=where.token, headers=where.headers, timeout_s=timeout) as server:
         found, notes = list_models(server, name)
     if as_json:
         print_json({"url": where.url, "models": [_as_dict(model) for model in found], "notes": notes})
         return
-    if found:
+    if name is not None:
+        print_details(console(wide=True), found)
+    elif found:
         _print(console(wide=True), found)
     else:
         console().print(Text(f"{where.url} has no models.", "yellow"), soft_wrap=True)
@@ -67,7 +69,7 @@ def _print(out: Console, found: Sequence[ModelInfo]) -> None:
 
 
 def _row(model: ModelInfo) -> dict[str, Text | str]:
-    state = Text(model.state.lower(), _STATES.get(model.state, ""))
+    state = Text(model.state.lower(), STATES.get(model.state, ""))
     row: dict[str, Text | str] = {
         "model": Text(model.name, "bold"),
         "ver": model.version,

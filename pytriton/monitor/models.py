@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pytriton import dtypes
-from pytriton.client.exceptions import PyTritonClientInferenceServerError
-from pytriton.exceptions import PyTritonError
+from pytriton.client.exceptions import (
+    PyTritonClientInferenceServerError,
+    PyTritonClientModelUnavailableError,
+)
+from pytriton.exceptions import ErrorCode, PyTritonError
 from pytriton.monitor.server import LackingError, RestrictedError, Server
 from pytriton.monitor.statistics import Totals
 
 __all__ = ["ModelInfo", "TensorInfo", "list_models"]
+
+_SHOWN: Final = 20
 
 
 @dataclass(frozen=True)
@@ -52,11 +58,12 @@ def list_models(server: Server, name: str | None = None) -> tuple[list[ModelInfo
 
     Args:
         server: The server.
-        name: Only this one; all otherwise, for which the server must be able to list them.
+        name: Only this one, which must be there; all otherwise, for which the server must be able to list
+            them.
     """
     notes: list[str] = []
     totals = _statistics(server, notes)
-    models = _all(server, totals, notes) if name is None else _versions(server, name)
+    models = _all(server, totals, notes) if name is None else _versions(server, name, totals)
     for model in models:
         if model.state == "READY":
             several = sum(other.name == model.name for other in models) > 1
@@ -85,16 +92,38 @@ def _state(server: Server, name: str) -> str:
     return "READY" if server.is_ready(name) else "UNAVAILABLE"
 
 
-def _versions(server: Server, name: str) -> list[ModelInfo]:
+def _versions(server: Server, name: str, totals: Mapping[tuple[str, str], Totals]) -> list[ModelInfo]:
     try:
-        entries = [entry for entry in server.index() if entry.name == name]
+        index = server.index()
     except (LackingError, RestrictedError):
-        entries = []
-    if entries:
+        index = []
+    if entries := [entry for entry in index if entry.name == name]:
         return [ModelInfo(name, entry.version, entry.state, entry.reason) for entry in entries]
-    metadata = server.model_metadata(name)
+    try:
+        metadata = server.model_metadata(name)
+    except PyTritonClientInferenceServerError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+        known = {entry.name for entry in index} | {model for model, _ in totals}
+        raise _unknown(server, name, sorted(known)) from error
     versions = [str(version) for version in metadata.get("versions") or [""]]
     return [ModelInfo(name, version, "READY") for version in versions]
+
+
+def _unknown(server: Server, name: str, known: list[str]) -> PyTritonClientModelUnavailableError:
+    listed = ", ".join(f'"{model}"' for model in known[:_SHOWN])
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    there = f"; it has {listed}{more}" if known else ""
+    return PyTritonClientModelUnavailableError(
+        f'server {server.url.with_scheme} has no model "{name}"{there}.{_close(name, known)}'
+    )
+
+
+def _close(name: str, known: Iterable[str]) -> str:
+    lowered = {model.lower(): model for model in known}
+    close = difflib.get_close_matches(name.lower(), lowered, 3)
+    meant = " or ".join(f'"{lowered[model]}"' for model in close)
+    return f" Did you mean {meant}?" if close else ""
 
 
 def _describe(server: Server, model: ModelInfo, version: str, notes: list[str]) -> None:

@@ -106,6 +106,33 @@ def test_models(server: Server, protocol: int) -> None:
 
 
 @pytest.mark.parametrize("protocol", [0, 1])
+def test_one_model_in_detail(server: Server, protocol: int) -> None:
+    url = urls(server)[protocol]
+    result = pytriton("models", "spell", "--url", url)
+    assert result.returncode == 0, result.stderr
+    lines = [line.split(maxsplit=1) for line in result.stdout.rstrip().splitlines()]
+    assert lines[0] == ["spell"]
+    shown = {title: value.rstrip() for title, value in lines[1:]}
+    assert shown["version"] == "1"
+    assert shown["state"] == "ready"
+    assert shown["backend"] == "pytriton"
+    assert shown["batch"].startswith("up to ")
+    assert shown["responses"] == "any number, a stream"
+    assert shown["inputs"] == "text: BYTES[1]"
+    assert shown["outputs"] == "letter: BYTES[1]"
+    assert shown["requests"].endswith(" failed")
+    document = json.loads(pytriton("models", "spell", "--url", url, "--json").stdout)
+    assert [(model["name"], model["version"]) for model in document["models"]] == [("spell", "1")]
+    for arguments in (["Spel"], ["Spel", "--json"]):
+        result = pytriton("models", *arguments, "--url", url)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr == (
+            f'pytriton: server {url} has no model "Spel"; it has "double", "fail", "spell". Did you mean '
+            '"spell"?\n'
+        )
+
+
+@pytest.mark.parametrize("protocol", [0, 1])
 def test_infer(server: Server, protocol: int, tmp_path: Path) -> None:
     url = urls(server)[protocol]
     result = pytriton("infer", "double", "[1, 2.5]", "--url", url)
@@ -364,7 +391,10 @@ def test_a_server_without_extensions() -> None:
         result = pytriton("models", "m", "-u", peer.url)
         assert result.returncode == 0
         assert "a: FP32[*, 2]" in result.stdout
+        assert "batch" not in result.stdout  # nobody has told
         assert "lacks the extension statistics" in result.stderr
+        result = pytriton("models", "x", "-u", peer.url)
+        assert (result.returncode, result.stderr) == (1, f'pytriton: server {peer.url} has no model "x".\n')
         result = pytriton("top", "-u", peer.url, "--metrics-url", f"{peer.url}/none", "--once")
         assert result.returncode == 4
         assert "lacks the extension statistics of the v2 protocol. Nor are there metrics:" in result.stderr
