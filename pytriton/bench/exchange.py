@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final, Protocol
 
 import httptools
 
 __all__ = ["Exchange", "Http1Exchange"]
 
-_ERROR_BYTES: Final = 2048
+_ERROR_CHARACTERS: Final = 2048
 
 
 class Exchange(Protocol):
@@ -80,6 +81,15 @@ class Http1Exchange:
         status = self._parser.get_status_code()
         self.error = None
         if status != 200:
-            text = bytes(self._body[:_ERROR_BYTES]).decode("utf-8", "replace")
-            self.error = f"HTTP status {status}: {text}".strip()
+            self.error = f"HTTP status {status}: {_text_of(bytes(self._body))}".strip()
             self._body.clear()
+
+
+def _text_of(body: bytes) -> str:
+    """What the server says, without the JSON around it."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    text = document.get("error") if isinstance(document, dict) else None
+    return (text if isinstance(text, str) else body.decode("utf-8", "replace"))[:_ERROR_CHARACTERS]

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from pytriton.bench.early import EarlyLook, check, early_s
 from pytriton.bench.plan import NS_PER_S, Plan, Seen
 from pytriton.client.exceptions import PyTritonClientConnectionError, PyTritonClientError
 
@@ -38,7 +39,7 @@ def split(plan: Plan, processes: int) -> list[Plan]:
 
 
 def run_load(plans: Sequence[Plan], progress: Callable[[float], object] | None = None) -> list[Seen]:
-    """Run the parts of a load at the same time.
+    """Run the parts of a load at the same time; AllFailedError if no request of the warm-up is answered.
 
     Args:
         plans: A plan for each process.
@@ -51,8 +52,11 @@ def run_load(plans: Sequence[Plan], progress: Callable[[float], object] | None =
         start = time.monotonic_ns() + int(_HEAD_START_S * NS_PER_S)
         for member in members:
             member.start(start)
-        if progress is not None:
-            _report(start, plans[0].warmup_s + plans[0].duration_s, progress)
+        progress = progress or _ignore
+        if (seconds := early_s(plans[0])) is not None:
+            _report(start, seconds, progress)
+            check([member.early_look() for member in members], seconds)
+        _report(start, plans[0].warmup_s + plans[0].duration_s, progress)
         return [member.seen() for member in members]
 
 
@@ -61,6 +65,10 @@ def _report(start: int, total_s: float, progress: Callable[[float], object]) -> 
         progress(max(passed, 0.0))
         time.sleep(min(_TICK_S, max(total_s - passed, 0.0)))
     progress(total_s)
+
+
+def _ignore(_: float) -> None:
+    """Nobody wants to know."""
 
 
 class _Member:
@@ -89,6 +97,11 @@ class _Member:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{at_ns}\n".encode())
         self._process.stdin.flush()
+
+    def early_look(self) -> EarlyLook:
+        """What it has seen until the warm-up was over."""
+        found: EarlyLook = self._read()
+        return found
 
     def seen(self) -> Seen:
         """What it has seen, once it has ended."""

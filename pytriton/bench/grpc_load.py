@@ -27,7 +27,8 @@ class GrpcLoad:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._seen = Seen()
+        self.seen = Seen()
+        """What it has seen so far."""
         self._alone = plan.concurrency == 1 and not plan.rate
         self._channel: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -46,7 +47,7 @@ class GrpcLoad:
 
     def run(self, start_ns: int) -> Seen:
         """Send until the time is over, wait for what is under way, and tell what was seen."""
-        seen, plan = self._seen, self._plan
+        seen, plan = self.seen, self._plan
         seen.begin(plan, start_ns)
         used, begun = time.process_time(), time.monotonic()
         if self._loop is None:
@@ -76,7 +77,7 @@ class GrpcLoad:
         await asyncio.wait_for(self._channel.channel_ready(), self._plan.timeout_s)
 
     def _run_alone(self) -> None:
-        seen, plan, call = self._seen, self._plan, self._call
+        seen, plan, call = self.seen, self._plan, self._call
         message, metadata, timeout_s, ends_at = plan.message, plan.metadata, plan.timeout_s, seen.ends_at
         while (sent := _now()) < ends_at:
             try:
@@ -90,7 +91,7 @@ class GrpcLoad:
 
     async def _run_closed(self) -> None:
         async def go() -> None:
-            while (sent := _now()) < self._seen.ends_at:
+            while (sent := _now()) < self.seen.ends_at:
                 await self._ask(sent)
 
         await asyncio.gather(*(go() for _ in range(self._plan.concurrency)))
@@ -102,7 +103,7 @@ class GrpcLoad:
 
         async def go(due: int) -> None:
             await self._ask(due)
-            while waiting and _now() < self._seen.ends_at:
+            while waiting and _now() < self.seen.ends_at:
                 await self._ask(waiting.popleft())
 
         def take(dues: list[int]) -> None:
@@ -119,20 +120,20 @@ class GrpcLoad:
         await asyncio.to_thread(clock.join)
         while flying:
             await asyncio.wait(flying)
-        self._seen.unsent = len(waiting)
+        self.seen.unsent = len(waiting)
 
     def _tick(self, loop: asyncio.AbstractEventLoop, take: Any, start_ns: int) -> None:
         """Hand over what is due; a thread of its own, because asyncio's clock has but milliseconds."""
         times = due_times(self._plan.rate, self._plan.poisson, start_ns)
         due = next(times)
-        while (now := _now()) < self._seen.ends_at:
+        while (now := _now()) < self.seen.ends_at:
             dues = []
             while due <= now:
                 dues.append(due)
                 due = next(times)
             if dues:
                 loop.call_soon_threadsafe(take, dues)
-            time.sleep(max(min(due, self._seen.ends_at) - _now(), 0) / NS_PER_S)
+            time.sleep(max(min(due, self.seen.ends_at) - _now(), 0) / NS_PER_S)
 
     async def _ask(self, due: int) -> None:
         plan = self._plan
@@ -143,8 +144,8 @@ class GrpcLoad:
             await asyncio.sleep(0)
             return
         now = _now()
-        self._seen.ends.append(now)
-        self._seen.latencies.append(now - due)
+        self.seen.ends.append(now)
+        self.seen.latencies.append(now - due)
 
     def _fail(self, error: Any) -> None:
-        self._seen.fail(f"{error.code().name}: {error.details()}")
+        self.seen.fail(f"{error.code().name}: {error.details()}")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytriton.bench.early import AllFailedError
 from pytriton.bench.fleet import run_load, split
 from pytriton.bench.outcome import Outcome, outcome_of
 from pytriton.bench.plan import Plan
@@ -78,7 +79,7 @@ class Benchmark:
         return self.plan.warmup_s + self.plan.duration_s
 
     def run(self, progress: Callable[[int, float], object]) -> Iterator[Step]:
-        """Run the levels, one after the other.
+        """Run the levels, one after the other; AllFailedError at one where nothing but errors comes.
 
         Args:
             progress: Called with the number of the level and the seconds of it that have passed.
@@ -86,10 +87,13 @@ class Benchmark:
         for position, level in enumerate(self.levels):
             plan = dataclasses.replace(self.plan, concurrency=level.concurrency, rate=level.rate)
             before = self._totals()
-            seen = run_load(
-                split(plan, self.processes(level.concurrency)),
-                lambda seconds, position=position: progress(position, seconds),  # type: ignore[misc]
-            )
+            try:
+                seen = run_load(
+                    split(plan, self.processes(level.concurrency)),
+                    lambda seconds, position=position: progress(position, seconds),  # type: ignore[misc]
+                )
+            except AllFailedError as error:
+                raise AllFailedError(f"{level}: {error}") from None
             after = self._totals()
             outcome = outcome_of(
                 seen, concurrency=level.concurrency, offered=level.rate, batch_size=self.batch_size

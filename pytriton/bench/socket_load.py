@@ -38,7 +38,8 @@ class SocketLoad:
         self._address = (host.strip("[]"), int(port))
         self._poll = select.epoll()
         self._by_fd: dict[int, _Connection] = {}
-        self._seen = Seen()
+        self.seen = Seen()
+        """What it has seen so far."""
         self._idle: deque[_Connection] = deque()
 
     def connect(self) -> None:
@@ -49,7 +50,7 @@ class SocketLoad:
 
     def run(self, start_ns: int) -> Seen:
         """Send until the time is over, wait for what is under way, and tell what was seen."""
-        seen, plan = self._seen, self._plan
+        seen, plan = self.seen, self._plan
         seen.begin(plan, start_ns)
         used, begun = time.thread_time(), time.monotonic()
         if plan.rate:
@@ -68,7 +69,7 @@ class SocketLoad:
         self._poll.close()
 
     def _run_closed(self) -> None:
-        ends_at, poll = self._seen.ends_at, self._poll.poll
+        ends_at, poll = self.seen.ends_at, self._poll.poll
         while self._idle:
             self._send(self._idle.popleft(), _now())
         while True:
@@ -84,7 +85,7 @@ class SocketLoad:
             self._expire(now)
 
     def _run_open(self, start_ns: int) -> None:
-        ends_at, fileno = self._seen.ends_at, self._poll.fileno()
+        ends_at, fileno = self.seen.ends_at, self._poll.fileno()
         times = due_times(self._plan.rate, self._plan.poisson, start_ns)
         due = next(times)
         waiting: deque[int] = deque()
@@ -107,7 +108,7 @@ class SocketLoad:
                     else:
                         self._idle.append(connection)
             self._expire(now)
-        self._seen.unsent = len(waiting)
+        self.seen.unsent = len(waiting)
 
     def _drain(self) -> None:
         """Wait for the answers under way, so that the next load does not find them."""
@@ -179,10 +180,10 @@ class SocketLoad:
         exchange.complete = False
         if exchange.error is None:
             now = _now()
-            self._seen.ends.append(now)
-            self._seen.latencies.append(now - connection.due)
+            self.seen.ends.append(now)
+            self.seen.latencies.append(now - connection.due)
         else:
-            self._seen.fail(exchange.error)
+            self.seen.fail(exchange.error)
         connection.due = 0
         if not exchange.keeps_alive:
             self._replace(connection)
@@ -198,7 +199,7 @@ class SocketLoad:
 
     def _fail(self, connection: _Connection, message: str) -> bool:
         if connection.due:  # an idle connection may be closed without harm
-            self._seen.fail(message)
+            self.seen.fail(message)
         self._replace(connection)
         return False
 
@@ -211,12 +212,12 @@ class SocketLoad:
         if connection in self._idle:
             self._idle.remove(connection)
         now = _now()
-        if now >= self._seen.ends_at:
+        if now >= self.seen.ends_at:
             return
         try:
             fresh = self._open()
         except OSError as error:
-            self._seen.fail(f"connecting failed: {error.strerror or error}")
+            self.seen.fail(f"connecting failed: {error.strerror or error}")
             time.sleep(0.01)  # a server that is not there shall not be asked a million times
             if self._plan.rate:
                 return
@@ -241,7 +242,7 @@ class SocketLoad:
             try:
                 self._send(self._open(), now)
             except OSError as error:
-                self._seen.fail(f"connecting failed: {error.strerror or error}")
+                self.seen.fail(f"connecting failed: {error.strerror or error}")
                 self._lost += 1
 
     _next_look = 0

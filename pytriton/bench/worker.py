@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One process of a load: python -m pytriton.bench.worker, with a plan on standard input.
 
-It says "ready" when it is connected, reads when to start, and writes what it has seen, pickled.
+It says when it is connected, reads when to start, and writes what it has seen early and in the end, pickled.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 import sys
 from typing import Any
 
+from pytriton.bench.early import look_early
 from pytriton.bench.plan import METHOD, Plan
 
 __all__ = ["main"]
@@ -35,9 +36,11 @@ def main() -> None:
         if not start:
             return
         gc.disable()
+        look = look_early(plan, load.seen, int(start), lambda found: _say(news, found))
         seen = load.run(int(start))
-    pickle.dump(seen, news)
-    news.flush()
+        if look is not None:
+            look.join()
+    _say(news, seen)
 
 
 def _load(plan: Plan) -> Any:
@@ -57,8 +60,8 @@ def _load(plan: Plan) -> Any:
     return SocketLoad(plan, lambda: Http1Exchange(plan.message))
 
 
-def _say(news: Any, trouble: str) -> None:
-    pickle.dump(trouble, news)
+def _say(news: Any, what: Any) -> None:
+    pickle.dump(what, news)
     news.flush()
 
 

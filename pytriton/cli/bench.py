@@ -17,6 +17,7 @@ from rich.text import Text
 
 from pytriton.asking import inputs as reading
 from pytriton.bench import levels, payload
+from pytriton.bench.early import AllFailedError
 from pytriton.bench.fleet import default_processes
 from pytriton.bench.picture import check_can_draw, save_png
 from pytriton.bench.plan import Plan
@@ -105,7 +106,7 @@ def bench(
     timeout: TimeoutOption = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Measure a model under load: rates, latencies, errors; exit code 1 if a request failed."""
+    """Measure a model under load: rates, latencies, errors; exit code 1 if any request fails."""
     _check_files(picture, report)
     where = remote(url, token, header)
     found = _levels(concurrency, rate, connections)
@@ -137,7 +138,9 @@ def bench(
         benchmark = Benchmark(
             plan, found, lambda count: processes or default_processes(count), rows, server, model
         )
-        steps, interrupted = _run(benchmark)
+        steps, stopped = _run(benchmark)
+    if stopped is not None and not steps:
+        raise stopped
     facts = _facts(benchmark, where, about, len(message), poisson)
     _tell(benchmark, facts, steps, as_json)
     title = f"{model} at {where.url}"
@@ -147,8 +150,8 @@ def bench(
     if steps and report is not None:
         report.write_text(html_report(title, facts, steps, benchmark.notes), encoding="utf-8")
         note(f"The report is in {report}.")
-    if interrupted:
-        raise typer.Exit(INTERRUPTED)
+    if stopped is not None:
+        raise stopped
     if any(step.outcome.failures for step in steps):
         raise typer.Exit(FAILED)
 
@@ -197,19 +200,30 @@ def _inputs(
     return payload.made_up(config, shapes, batch_size, zeros=zeros), config.batching
 
 
-def _run(benchmark: Benchmark) -> tuple[list[Step], bool]:
+def _run(benchmark: Benchmark) -> tuple[list[Step], Exception | None]:
+    """What was measured, and what ended it early."""
     steps: list[Step] = []
-    with _progress(benchmark) as progress, contextlib.suppress(KeyboardInterrupt):
-        for step in benchmark.run(progress):
-            steps.append(step)
-        return steps, False
-    return steps, True
+    with _progress(benchmark) as progress:
+        try:
+            for step in benchmark.run(progress):
+                steps.append(step)
+        except KeyboardInterrupt:
+            return steps, typer.Exit(INTERRUPTED)
+        except AllFailedError as error:
+            return steps, error
+    return steps, None
 
 
 @contextlib.contextmanager
 def _progress(benchmark: Benchmark) -> Iterator[Any]:
+    out = errors()
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=errors(), transient=True
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=out,
+        transient=True,
+        disable=not out.is_terminal,
     )
     with bar:
         task = bar.add_task("", total=benchmark.seconds_of_level * len(benchmark.levels))

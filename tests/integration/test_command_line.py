@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -281,6 +282,22 @@ def test_bench_fails_if_requests_fail(server: Server) -> None:
     assert result.returncode == 1
     assert "HTTP status 500" in result.stdout
     assert "on purpose" in result.stdout
+
+
+@pytest.mark.parametrize("load", [["-c", "2"], ["-r", "50"], ["-c", "1-4"], ["-r", "50,100"]])
+@pytest.mark.parametrize("protocol", [0, 1])
+def test_bench_stops_if_every_request_fails(server: Server, protocol: int, load: list[str]) -> None:
+    url = urls(server)[protocol]
+    status = ("HTTP status 500", "gRPC status 13")[protocol]
+    for more in ([], ["--json"]):
+        result = pytriton("bench", "fail", "-u", url, *load, "--warmup", "1", "-d", "600", *more)
+        assert (result.returncode, result.stdout) == (1, "")
+        (line,) = result.stderr.splitlines()
+        assert re.fullmatch(
+            r"pytriton: (2 in flight|50 requests/s|1 in flight): all [\d,]+ requests of the first 1 s failed, "
+            rf"so that nothing was measured: {status}: ValueError: on purpose",
+            line,
+        )
 
 
 def test_bench_over_https_is_refused() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import http.server
 import itertools
+import re
 import threading
 import time
 from array import array
@@ -17,15 +18,21 @@ import pytest
 
 from pytriton.bench import levels, payload
 from pytriton.bench.arrivals import due_times
+from pytriton.bench.early import AllFailedError, EarlyLook, check, early_s
 from pytriton.bench.fleet import run_load, split
 from pytriton.bench.outcome import outcome_of
 from pytriton.bench.picture import save_png
 from pytriton.bench.plan import METHOD, NS_PER_S, Plan, Seen
 from pytriton.bench.report import html_report
-from pytriton.bench.run import Level, Step
+from pytriton.bench.run import Benchmark, Level, Step
+from pytriton.cli import bench as bench_command
 from pytriton.client._grpc_wire import method_of
 from pytriton.client._operations import Infer
-from pytriton.client.exceptions import PyTritonClientConnectionError, PyTritonClientValueError
+from pytriton.client.exceptions import (
+    PyTritonClientConnectionError,
+    PyTritonClientError,
+    PyTritonClientValueError,
+)
 from pytriton.model_config.triton_model_config import TensorSpec, TritonModelConfig
 from pytriton.monitor.statistics import Totals
 from tests.helpers.server import free_ports
@@ -116,10 +123,68 @@ def test_the_latency_of_an_open_loop_counts_from_when_a_request_was_due(peer: st
 
 @pytest.mark.parametrize("peer", [{"status": 503}], indirect=True)
 def test_failures_are_counted_with_what_was_said(peer: str) -> None:
-    (seen,) = run_load([plan(peer)])
+    (seen,) = run_load([plan(peer, warmup_s=0.0)])
     assert not seen.ends
     assert seen.failures > 0
-    assert list(seen.errors) == ['HTTP status 503: {"error": "on purpose"}']
+    assert list(seen.errors) == ["HTTP status 503: on purpose"]
+
+
+@pytest.mark.parametrize("rate", [0.0, 100.0])
+@pytest.mark.parametrize("peer", [{"status": 400}], indirect=True)
+def test_a_load_of_which_every_request_fails_is_stopped(peer: str, rate: float) -> None:
+    passed: list[float] = []
+    plans = split(plan(peer, concurrency=2, rate=rate, warmup_s=0.5, duration_s=600.0), 2)
+    with pytest.raises(AllFailedError) as caught:
+        run_load(plans, passed.append)
+    assert max(passed) == 0.5
+    assert re.fullmatch(
+        r"all [\d,]+ requests of the first 0.5 s failed, so that nothing was measured: "
+        r"HTTP status 400: on purpose",
+        str(caught.value),
+    )
+
+
+def test_levels_before_one_that_fails_are_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = Seen(array("q", [NS_PER_S // 2]), array("q", [1000]), starts_at=0, ends_at=NS_PER_S)
+    answers = iter([[seen]])
+
+    def run_load(*_: Any) -> list[Seen]:
+        if found := next(answers, None):
+            return found
+        raise AllFailedError("all 3 requests failed")
+
+    class Unable:
+        def statistics(self, _: str) -> Any:
+            raise PyTritonClientError("it does not tell")
+
+    monkeypatch.setattr("pytriton.bench.run.run_load", run_load)
+    server: Any = Unable()
+    benchmark = Benchmark(plan("x:1"), [Level(1), Level(2), Level(4)], lambda _: 1, 1, server, "m")
+    steps, stopped = bench_command._run(benchmark)
+    assert [step.level for step in steps] == [Level(1)]
+    assert isinstance(stopped, AllFailedError)
+    assert str(stopped) == "2 in flight: all 3 requests failed"
+    assert capsys.readouterr() == ("", "")  # progress is for terminals
+
+
+def test_what_is_told_of_loads_that_fail() -> None:
+    trace = 'gRPC status 13: Traceback (most recent call last):\n  File "x.py", line 1\nValueError: no luck'
+    with pytest.raises(AllFailedError) as caught:
+        check([EarlyLook(0, 2, {trace: 2}), EarlyLook(0, 1, {"other": 1})], 1.0)
+    assert str(caught.value) == (
+        "all 3 requests of the first 1 s failed, so that nothing was measured: gRPC status 13: "
+        "ValueError: no luck (and 1 other error)"
+    )
+    check([EarlyLook(0, 2, {"x": 2}), EarlyLook(1, 0, {})], 1.0)  # one process has got an answer
+    check([EarlyLook(0, 0, {})], 1.0)  # a slow model
+
+
+def test_when_a_load_is_looked_at() -> None:
+    assert early_s(plan("x:1", warmup_s=0.1, duration_s=0.5)) == 0.1
+    assert early_s(plan("x:1", warmup_s=0.0, duration_s=5.0)) == 1.0
+    assert early_s(plan("x:1", warmup_s=0.0, duration_s=0.5)) is None
 
 
 @pytest.mark.parametrize("peer", [{"closes": True}], indirect=True)
@@ -273,7 +338,7 @@ def test_grpc_messages_of_any_size(grpc_peer: tuple[str, list[Any]], size: int) 
 
 
 def test_grpc_failures_are_counted_with_what_was_said(grpc_peer: tuple[str, list[Any]]) -> None:
-    (seen,) = run_load([plan(grpc_peer[0], protocol="grpc", message=b"no")])
+    (seen,) = run_load([plan(grpc_peer[0], protocol="grpc", message=b"no", warmup_s=0.0)])
     assert not seen.ends
     assert seen.failures > 1
     assert list(seen.errors) == ["gRPC status 14: not today: ż"]
