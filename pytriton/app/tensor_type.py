@@ -165,7 +165,7 @@ def _checked_dims(given: Sequence[Any], annotation: Any, place: Place) -> tuple[
         if isinstance(size, str) and size != BATCH and size.lower() == BATCH:
             raise place.error(
                 f"got the dimension {size!r} in {spell(annotation)}, which would be any other free dimension",
-                f'the rows of a batch are "{BATCH}"; give a dimension that is not that another name',
+                f'write "{BATCH}" for the rows of a batch, and another name for anything else',
             )
     if BATCH in given[1:]:
         raise place.error(

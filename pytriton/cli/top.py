@@ -7,19 +7,26 @@ import contextlib
 import datetime
 import time
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
+from rich.console import Group
 from rich.live import Live
+from rich.text import Text
 
-from pytriton.cli.output import UNLIMITED, console, errors, print_json
+from pytriton.cli.output import UNLIMITED, console, note, print_json
 from pytriton.cli.remote import HeaderOption, TimeoutOption, TokenOption, UrlOption, remote
+from pytriton.cli.watched import Watched
 from pytriton.client.exceptions import PyTritonClientTimeoutError
-from pytriton.monitor.sample import Change, Sample, Sampler, changes
-from pytriton.monitor.server import Server
+from pytriton.monitor.sample import Change, Sample, changes
+from pytriton.monitor.server import RestrictedError
 from pytriton.monitor.view import view
 
 __all__ = ["add_to", "top"]
+
+_Look: TypeAlias = tuple[Sample, list[Change]]
+_Away: TypeAlias = PyTritonClientTimeoutError | RestrictedError
+"""What a server that is just served anew may fail with; its new token is known a moment later."""
 
 
 def top(
@@ -47,20 +54,19 @@ def top(
 ) -> None:
     """Watch a server: requests, batches, times, workers, memory, errors."""
     where = remote(url, token, header)
-    with Server(where.url, token=where.token, headers=where.headers, timeout_s=timeout) as server:
-        about = server.metadata()
-        sampler = Sampler(server, metrics_url or where.metrics_url, timeout)
+    with contextlib.closing(Watched(where, token, header, metrics_url, timeout)) as watched:
+        about = watched.metadata()
         title = f"{about.get('name', '')} {about.get('version', '')} at {where.url}".strip()
-        looks = _looks(sampler, interval, 1 if once else count)
+        looks = _looks(watched, interval, 1 if once else count)
         out = console(wide=True)
         with contextlib.suppress(KeyboardInterrupt):
             if as_json:
-                for sample, found in looks:
+                for sample, found in _answered(looks):
                     print_json(_document(sample, found), indent=None)
             elif once or not out.is_terminal:
-                for sample, found in looks:
+                for sample, found in _answered(looks):
                     width = None if out.width == UNLIMITED else out.width
-                    out.print(view(title, sample, found, interval, width))
+                    out.print(view(title, sample, found, interval, width, lasting=not once))
             else:
                 _watch(looks, title, interval)
 
@@ -70,28 +76,53 @@ def add_to(app: typer.Typer) -> None:
     app.command("top")(top)
 
 
-def _watch(looks: Iterator[tuple[Sample, list[Change]]], title: str, interval: float) -> None:
+def _watch(looks: Iterator[_Look | _Away], title: str, interval: float) -> None:
     out = console()
     with Live(console=out, screen=True, auto_refresh=False) as live:
         live.update(f"{title}\nLooking for {interval:g} s ...", refresh=True)
-        for sample, found in looks:
-            live.update(view(title, sample, found, interval, out.width), refresh=True)
+        away_since = None
+        for look in looks:
+            if not isinstance(look, _Away):
+                away_since = None
+                live.update(view(title, *look, interval, out.width), refresh=True)
+                continue
+            away_since = away_since or datetime.datetime.now().astimezone()
+            live.update(
+                Group(
+                    Text(title, "bold"),
+                    Text(f"No answer since {away_since:%H:%M:%S}: {look}", "red"),
+                    Text(f"Asked again every {interval:g} s, Ctrl-C ends it.", "dim"),
+                ),
+                refresh=True,
+            )
 
 
-def _looks(sampler: Sampler, interval: float, count: int | None) -> Iterator[tuple[Sample, list[Change]]]:
-    before = sampler.take()
+def _answered(looks: Iterator[_Look | _Away]) -> Iterator[_Look]:
+    """Looks without failed ones; of those in a row the first is told."""
+    is_away = False
+    for look in looks:
+        if not isinstance(look, _Away):
+            is_away = False
+            yield look
+        elif not is_away:
+            is_away = True
+            note(str(look))
+
+
+def _looks(watched: Watched, interval: float, count: int | None) -> Iterator[_Look | _Away]:
+    before = watched.take()
     due = time.monotonic()
     done = 0
     while count is None or done < count:
         due = max(due + interval, time.monotonic())
         time.sleep(max(due - time.monotonic(), 0.0))
         try:
-            after = sampler.take()
-        except PyTritonClientTimeoutError as error:
+            after = watched.take()
+        except (PyTritonClientTimeoutError, RestrictedError) as error:
             # It may be restarted; only one that was never there is an error.
             if count is not None:
                 raise
-            errors().print(str(error), soft_wrap=True)
+            yield error
             continue
         yield after, changes(before, after)
         before = after

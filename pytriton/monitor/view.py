@@ -34,7 +34,13 @@ class _Column(NamedTuple):
 
 
 def view(
-    title: str, sample: Sample, found: Sequence[Change], seconds: float, width: int | None = 120
+    title: str,
+    sample: Sample,
+    found: Sequence[Change],
+    seconds: float,
+    width: int | None = 120,
+    *,
+    lasting: bool = True,
 ) -> RenderableType:
     """The view.
 
@@ -44,11 +50,13 @@ def view(
         found: What has happened since the one before.
         seconds: Between the two.
         width: Characters of a line; None if it may have any length.
+        lasting: Whether more views come.
     """
-    head = Table.grid(expand=width is not None, padding=(0, 2))
-    head.add_column(overflow="ellipsis", no_wrap=True)
-    head.add_column(justify="right")
-    head.add_row(Text(title, "bold"), Text(f"every {seconds:g} s, Ctrl-C ends it", "dim"))
+    head = Table.grid(expand=width is not None, padding=(0, _BETWEEN, 0, 0))
+    head.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
+    how = f"every {seconds:g} s, Ctrl-C ends it" if lasting else f"of {seconds:g} s"
+    head.add_column(justify="right", no_wrap=True, min_width=len(how), max_width=len(how))
+    head.add_row(Text(title, "bold"), Text(how, "dim"))
     parts: list[RenderableType] = [head, _summary(found, sample.metrics), Text()]
     parts.append(_models(found, width) if found else Text("The server has no models.", "yellow"))
     parts += [Text(note, "yellow") for note in sample.notes]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -18,7 +19,7 @@ from pytriton.decorators import batch
 from pytriton.model_config import ModelConfig, Tensor
 from pytriton.testing import serving
 from pytriton.triton import TritonSecurityConfig
-from tests.helpers.command import SERVICE, pytriton, serving_command
+from tests.helpers.command import SERVICE, Command, pytriton, serving_command
 from tests.helpers.http_peer import Heard, answer, http_peer
 from tests.helpers.server import LOCAL, Model, Server, free_ports, running
 
@@ -294,8 +295,8 @@ def test_bench_stops_if_every_request_fails(server: Server, protocol: int, load:
         assert (result.returncode, result.stdout) == (1, "")
         (line,) = result.stderr.splitlines()
         assert re.fullmatch(
-            r"pytriton: (2 in flight|50 requests/s|1 in flight): all [\d,]+ requests of the first 1 s failed, "
-            rf"so that nothing was measured: {status}: ValueError: on purpose",
+            r"pytriton: (2 in flight|50 requests/s|1 in flight): all [\d,]+ requests of the first 1 s "
+            rf"failed, so that nothing was measured: {status}: ValueError: on purpose",
             line,
         )
 
@@ -380,6 +381,31 @@ def test_a_server_that_serve_runs_is_found_with_its_token(tmp_path: Path) -> Non
         assert document["notes"] == []
         assert "Scale" in pytriton("top", "--once", "-n", "0.1").stdout
         assert command.end() == 0
+
+
+def test_top_goes_on_with_a_server_that_is_served_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTRITON_HOME", str(tmp_path / "home"))  # others may serve on this machine
+    (tmp_path / "service.py").write_text(SERVICE)
+    ports = zip(("http", "grpc", "metrics"), free_ports(3), strict=True)
+    options = ["serve", "service:app", "--json", *(f"--{name}-port={port}" for name, port in ports)]
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(contextlib.closing(Command(options, tmp_path)))
+        url = json.loads(first.expect('"endpoints"'))["endpoints"]["HTTP"]
+        # Without metrics nothing but statistics tells of models, and those want the token.
+        nowhere = f"http://{LOCAL}:{free_ports(1)[0]}"
+        watching = ["top", "--json", "-n", "0.1", "-u", url, "--metrics-url", nowhere]
+        top = stack.enter_context(contextlib.closing(Command(watching, tmp_path)))
+        top.expect('"model": "Scale"')
+        assert first.end() == 0
+        top.expect(f"server {url}: ")
+        second = stack.enter_context(contextlib.closing(Command(options, tmp_path)))
+        assert url in second.expect('"endpoints"')
+        top.expect('"model": "Scale"')
+        assert top.end() == 0
+        assert top.rest().count("failed") == 0
+        assert second.end() == 0
 
 
 def test_a_server_without_extensions() -> None:

@@ -82,6 +82,17 @@ def test_totals() -> None:
     assert Totals(requests=3).since(totals).requests == 3
 
 
+def test_what_the_view_says_of_itself() -> None:
+    console = Console(file=io.StringIO(), width=60)
+    title = "a server with a long name at http://localhost:8000"
+    for lasting in (True, False):
+        console.print(view(title, Sample(2.0, {}, None), [], 2.0, 60, lasting=lasting))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert lines[0].endswith("  every 2 s, Ctrl-C ends it")
+    assert lines[4].endswith("  of 2 s")
+
+
 def test_view() -> None:
     text = shown(140, Totals.of(ENTRY))
     row = next(line for line in text.splitlines() if line.startswith(" a "))
