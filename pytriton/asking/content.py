@@ -30,6 +30,13 @@ class Content:
     data: bytes
 
     @classmethod
+    def of_argument(cls, text: str) -> Content:
+        """Read the file that an argument names."""
+        if not text:
+            raise PyTritonClientValueError("@ is followed by the name of a file, got nothing.")
+        return cls.of_file(Path(text))
+
+    @classmethod
     def of_file(cls, path: Path) -> Content:
         """Read a file."""
         try:
@@ -52,12 +59,22 @@ class Content:
             return self._text()
         if is_image(self.data):
             return read_image(self.name, self.data, spec, white)
-        return self._json()
+        value = self._json()
+        if isinstance(value, dict):
+            raise PyTritonClientValueError(
+                f"{self.name} holds an object of JSON; give it with --input, which takes values by the "
+                "names of inputs."
+            )
+        return value
 
     def by_name(self) -> dict[str, Any]:
         """Arrays by the names of inputs: of an .npz file, a JSON object, or a request of the v2 protocol."""
         if self.data.startswith(_ZIP):
             return self._npz()
+        if self.data.startswith(_NPY):
+            raise PyTritonClientValueError(
+                f"{self.name} holds one array, which has no name; give it as an input: name=@{self.name}."
+            )
         document = self._json()
         if isinstance(document, dict) and isinstance(document.get("inputs"), list):
             return {str(tensor["name"]): self._of_request(tensor) for tensor in document["inputs"]}
@@ -102,9 +119,10 @@ class Content:
     def _json(self) -> Any:
         try:
             return json.loads(self.data)
-        except (ValueError, UnicodeDecodeError):
+        except (ValueError, UnicodeDecodeError) as error:
+            why = f" (as JSON: {error})" if self.data.lstrip()[:1] in (b"[", b"{") else ""
             raise PyTritonClientValueError(
-                f"{self.name} is no array: expected .npy, .npz, JSON or an image."
+                f"{self.name} is no array: expected .npy, .npz, JSON or an image{why}."
             ) from None
 
     def _text(self) -> Any:

@@ -119,8 +119,9 @@ def _value(text: str, spec: TensorSpec, read_stdin: Callable[[], bytes], white: 
         if spec.datatype.name == "BYTES":
             return text
         example = "true or [true, false]" if spec.datatype.name == "BOOL" else "1.5 or [1, 2]"
+        hint = f"; for a file write @{text}" if Path(text).suffix or Path(text).is_file() else ""
         raise PyTritonClientValueError(
-            f'input "{spec.name}": {text!r} is no JSON, such as {example}; for a file write @{text}.'
+            f'input "{spec.name}": {text!r} is no JSON, such as {example}{hint}.'
         ) from None
     if spec.datatype.name == "BYTES" and not isinstance(value, list):
         return value if isinstance(value, str) else text
@@ -138,7 +139,7 @@ def _shaped(value: Any, spec: TensorSpec | None) -> Any:
 
 
 def _content(place: str, read_stdin: Callable[[], bytes]) -> Content:
-    return Content("standard input", read_stdin()) if place == STDIN else Content.of_file(Path(place))
+    return Content("standard input", read_stdin()) if place == STDIN else Content.of_argument(place)
 
 
 def _as_array(value: Any) -> Any:

@@ -14,6 +14,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from pytriton.cli.exits import BAD_INPUT, Failure
 from pytriton.cli.output import UNLIMITED, console, note, print_json
 from pytriton.cli.remote import HeaderOption, TimeoutOption, TokenOption, UrlOption, remote
 from pytriton.cli.watched import Watched
@@ -53,6 +54,8 @@ def top(
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each view.")] = False,
 ) -> None:
     """Watch a server: requests, batches, times, workers, memory, errors."""
+    if metrics_url is not None and not metrics_url.startswith(("http://", "https://")):
+        raise Failure(f"--metrics-url: expected http:// or https://, got {metrics_url!r}.", BAD_INPUT)
     where = remote(url, token, header)
     with contextlib.closing(Watched(where, token, header, metrics_url, timeout)) as watched:
         about = watched.metadata()

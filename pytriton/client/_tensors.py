@@ -137,8 +137,9 @@ def _from_anything(value: Any, datatype: dtypes.DataType, where: str) -> Array:
             return _strings_from(value)
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
+        why = "its parts differ in length" if "inhomogeneous" in str(error) else str(error).rstrip(".")
         raise PyTritonClientInputError(
-            f"{where}: no array can be made of the {type(value).__name__} given: {error}."
+            f"{where}: no array can be made of the {type(value).__name__} given: {why}."
         ) from None
     # Python's floats have no precision of their own: they take the model's, as they do in NumPy.
     target = datatype.numpy_dtype
@@ -175,7 +176,7 @@ def _cast(array: Array, target: np.dtype[Any], datatype: dtypes.DataType, where:
             cast = array.astype(target)
             if _same_values(array, cast):
                 return cast
-    given = "strings" if source.kind in "SU" else source
+    given = {"S": "strings", "U": "strings", "O": "something else than numbers"}.get(source.kind, source)
     raise PyTritonClientInputError(
         f"{where}: the model takes {datatype.name} ({target}), got {given}, whose values it cannot "
         f"hold without loss; {_advice.CAST.format(dtype=target)}."

@@ -17,6 +17,8 @@ from pytriton.server.config import Option, TritonConfig, options
 __all__ = ["DEFAULT", "Layers", "Setting", "effective", "in_force"]
 
 DEFAULT: Final = "default"
+_ARGUMENTS: Final = {"app": "MODULE:ATTRIBUTE"}
+"""Those that are no --option."""
 
 _in_force: ContextVar[Layers | None] = ContextVar("pytriton_layers", default=None)
 
@@ -68,7 +70,7 @@ class Layers:
         name = option.name
         of_file = self.file.values.get(name) if self.file is not None else None
         candidates = (
-            (self.arguments.get(name), "argument", "--" + name.replace("_", "-")),
+            (self.arguments.get(name), "argument", _ARGUMENTS.get(name, "--" + name.replace("_", "-"))),
             (in_code, "code", "TritonConfig"),
             (in_environment, "environment", _variable_of(option)),
             (of_file, "file", str(self.file.path) if self.file is not None else ""),

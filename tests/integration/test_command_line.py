@@ -352,6 +352,14 @@ def test_a_server_that_does_not_answer_in_time() -> None:
             assert result.stderr.endswith(" timed out after 0.2 s. With --timeout it may take longer.\n")
 
 
+def test_the_metrics_are_at_a_url() -> None:
+    result = pytriton("top", "--metrics-url", "nonsense")
+    assert (result.returncode, result.stderr) == (
+        2,
+        "pytriton: --metrics-url: expected http:// or https://, got 'nonsense'.\n",
+    )
+
+
 def test_restricted_endpoints() -> None:
     security = TritonSecurityConfig("secret")
     with running(*MODELS[:1], security_config=security) as server:

@@ -158,6 +158,10 @@ def test_images_take_the_layout_of_the_input(
             (X,),
             "'some.npy' is no JSON, such as 1.5 or [1, 2]; for a file write @some.npy.",
         ),
+        (["True"], b"", (TensorSpec("x", (), np.bool_),), "is no JSON, such as true or [true, false]."),
+        (["@"], b"", (X,), "@ is followed by the name of a file"),
+        (["-"], b'{"x": [1]}', (X,), "standard input holds an object of JSON; give it with --input"),
+        (["-"], b"[1, 2", (X,), "an image (as JSON: Expecting ',' delimiter: line 1 column 6"),
         (["@nowhere.npy"], b"", (X,), "nowhere.npy cannot be read: No such file or directory."),
         (["-"], b"garbage", (X,), "standard input is no array: expected .npy, .npz, JSON or an image."),
         (["-"], b"\x93NUMPY garbage", (X,), "standard input is no array that NumPy can read"),
@@ -174,6 +178,11 @@ def test_says_what_is_wrong(
     with pytest.raises(PyTritonClientValueError) as raised:
         ask(arguments, *specs, stdin=stdin)
     assert message in str(raised.value)
+
+
+def test_one_array_has_no_name() -> None:
+    with pytest.raises(PyTritonClientValueError, match="standard input holds one array, which has no name"):
+        ask([], X, file="-", stdin=npy(np.ones(3)))
 
 
 def test_an_array_of_objects_is_refused() -> None:

@@ -34,6 +34,7 @@ def test_every_layer_wins_over_those_below(monkeypatch: pytest.MonkeyPatch, tmp_
     assert setting(layers, "http_port", code)[1:3] == (4, "code")
     layers = Layers({"http_port": 5}, file, defaults)
     assert setting(layers, "http_port", code)[1:] == (5, "argument", "--http-port")
+    assert setting(Layers({"app": "a:b"}), "app", code)[1:] == ("a:b", "argument", "MODULE:ATTRIBUTE")
     assert layers.config(code).http_port == 5
 
 

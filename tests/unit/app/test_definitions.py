@@ -279,7 +279,10 @@ def value(x: str) -> str:  # type: ignore[misc]
         (dtype, ['parameter "x"', "complex64", "float32"]),
         (dimension, ['parameter "x"', "dimension 0", "-1 for any size"]),
         (batch_behind, ['parameter "x"', '"batch" behind other dimensions']),
-        (capital_batch, ['parameter "x"', "got the dimension 'Batch'", 'write "batch" for the rows of a batch']),
+        (
+            capital_batch,
+            ['parameter "x"', "got the dimension 'Batch'", 'write "batch" for the rows of a batch'],
+        ),
         (capital_behind, ["what it returns", "got the dimension 'BATCH'"]),
         (other, ['parameter "when"', "got complex", "possible are arrays"]),
         (mixed, ['parameter "text"', "str is typed per sample", 'parameter "x"', "list[str]"]),

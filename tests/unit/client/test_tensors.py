@@ -78,6 +78,16 @@ def test_what_would_change_is_refused(value: Any, name: str) -> None:
         converted(value, name)
 
 
+def test_what_was_given_is_told_in_words() -> None:
+    for value, words in (
+        (["1"], "got strings, whose"),
+        ([None], "got something else than numbers, whose"),
+        ([[1], [1, 2]], "no array can be made of the list given: its parts differ in length."),
+    ):
+        with pytest.raises(PyTritonClientValueError, match=words):
+            converted(value, "FP32")
+
+
 @pytest.mark.parametrize("value", [None, {"a": 1}, {1}, [[1], [1, 2]]])
 def test_what_is_no_array(value: Any) -> None:
     with pytest.raises(PyTritonClientValueError, match=WHERE):
