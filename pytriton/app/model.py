@@ -113,9 +113,12 @@ def define(target: Callable[..., Any], options: Options, scope: Mapping[str, Any
     try:
         rules.check_model_name(name)
     except PyTritonValidationError as error:
-        raise PyTritonDefinitionError(error.message, Place(name, target).location) from None
+        advice = " Write @app.model(name=...)." if options.name is None else ""
+        raise PyTritonDefinitionError(error.message + advice, Place(name, target).location) from None
     function, is_method = _function_of(target, name)
     place = Place(name, function)
+    if type(options.version) is not int or options.version < 0:
+        raise place.error(f"version is {options.version!r}", "give a whole number of 0 or more")
     signature = read_signature(function, place, scope, is_method=is_method)
     if options.output is not None:
         signature = _renamed(signature, options.output, place)

@@ -147,9 +147,17 @@ def spell(annotation: Any) -> str:
     if typing.get_origin(base) is np.ndarray:
         element = _dtype_argument(base)
         return f"NDArray[np.{element.__name__}]" if isinstance(element, type) else str(annotation)
-    if isinstance(base, type) and typing.get_origin(base) is None:
+    origin, arguments = typing.get_origin(base), typing.get_args(base)
+    if isinstance(base, type) and origin is None:
         return base.__qualname__
+    if isinstance(origin, type) and origin is not types.UnionType and all(map(_is_spelled, arguments)):
+        inside = ", ".join("..." if each is ... else spell(each) for each in arguments)
+        return f"{origin.__name__}[{inside}]"
     return str(annotation).replace("typing.", "").replace("collections.abc.", "")
+
+
+def _is_spelled(argument: Any) -> bool:
+    return argument is ... or not isinstance(argument, (list, tuple))
 
 
 def _checked_dims(given: Sequence[Any], annotation: Any, place: Place) -> tuple[Dimension, ...]:

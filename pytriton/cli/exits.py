@@ -41,6 +41,8 @@ INTERRUPTED: Final = 130
 
 _OURS: Final = str(Path(pytriton.__path__[0])) + os.sep
 _TAKEN: Final = " is taken: "
+_MODEL_LATE: Final = "Waiting for model "
+"""So begins what is said of a server that answers, but not for its model."""
 
 
 class Failure(Exception):
@@ -76,8 +78,10 @@ def _code_of(error: Exception) -> int:
         return LACKING
     if isinstance(error, (PyTritonClientValueError, PyTritonValidationError)):
         return BAD_INPUT
-    if isinstance(error, PyTritonClientConnectionError) or type(error) is PyTritonClientTimeoutError:
+    if isinstance(error, PyTritonClientConnectionError):
         return NO_SERVER
+    if type(error) is PyTritonClientTimeoutError:
+        return FAILED if str(error).startswith(_MODEL_LATE) else NO_SERVER
     if isinstance(error, PyTritonServerError) and _TAKEN in str(error):
         return NO_SERVER
     return FAILED
@@ -92,10 +96,10 @@ def _told(error: Exception) -> str:
 
 
 def _advice(error: Exception) -> str:
-    if not isinstance(error, PyTritonClientError) or _code_of(error) != NO_SERVER:
-        return ""
     if type(error) is PyTritonClientTimeoutError:
         return " With --timeout it may take longer."
+    if not isinstance(error, PyTritonClientError) or _code_of(error) != NO_SERVER:
+        return ""
     urls = [str(known.url) for known in announcements() if str(known.url) not in str(error)]
     return f" `pytriton serve` of this machine answers at {' and '.join(urls)}." if urls else ""
 

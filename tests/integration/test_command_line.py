@@ -446,6 +446,11 @@ def test_a_server_without_extensions() -> None:
         assert "lacks the extension statistics" in result.stderr
         result = pytriton("models", "x", "-u", peer.url)
         assert (result.returncode, result.stderr) == (1, f'pytriton: server {peer.url} has no model "x".\n')
+        for command in (["infer", "x", "[1]"], ["bench", "x"]):
+            result = pytriton(*command, "-u", peer.url, "--timeout", "0.3")
+            assert result.returncode == 1
+            assert "Waiting for model x/<latest> to be ready timed out." in result.stderr
+            assert result.stderr.endswith(": not found. With --timeout it may take longer.\n")
         result = pytriton("top", "-u", peer.url, "--metrics-url", f"{peer.url}/none", "--once")
         assert result.returncode == 4
         assert "lacks the extension statistics of the v2 protocol. Nor are there metrics:" in result.stderr

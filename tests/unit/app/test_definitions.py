@@ -228,6 +228,7 @@ def dimension(x: Annotated[F32, "batch", 0]) -> X: ...  # type: ignore[empty-bod
 def batch_behind(x: Annotated[F32, 3, "batch"]) -> X: ...  # type: ignore[empty-body]
 def capital_batch(x: Annotated[F32, "Batch", 3]) -> X: ...  # type: ignore[empty-body]
 def capital_behind(x: X) -> Annotated[F32, "batch", "BATCH"]: ...  # type: ignore[empty-body]
+def pair(x: X) -> tuple[X, Iterator[str], int | None]: ...  # type: ignore[empty-body]
 def other(x: X, when: complex) -> X: ...  # type: ignore[empty-body]
 def mixed(x: X, text: str) -> X: ...  # type: ignore[empty-body]
 def mixed_return(x: X) -> float: ...  # type: ignore[empty-body]
@@ -284,6 +285,10 @@ def value(x: str) -> str:  # type: ignore[misc]
             ['parameter "x"', "got the dimension 'Batch'", 'write "batch" for the rows of a batch'],
         ),
         (capital_behind, ["what it returns", "got the dimension 'BATCH'"]),
+        (
+            pair,
+            ["got tuple[Annotated[NDArray[np.float32], 'batch', 2], Iterator[str], int | None], whose parts"],
+        ),
         (other, ['parameter "when"', "got complex", "possible are arrays"]),
         (mixed, ['parameter "text"', "str is typed per sample", 'parameter "x"', "list[str]"]),
         (mixed_return, ["what it returns", "float is typed per sample", "list[float]"]),
@@ -416,6 +421,8 @@ def test_no_cache_for_what_depends_on_parameters() -> None:
         ({"devices": [-1]}, "a device is 0 or more"),
         ({"devices": [0], "workers": WorkerProcesses()}, "both given"),
         ({"max_batch_size": 0}, "max_batch_size is 0; give 1 or more"),
+        ({"version": "one"}, "version is 'one'; give a whole number of 0 or more"),
+        ({"version": -1}, "version is -1; give a whole number of 0 or more"),
         ({"max_batch_size": "8"}, "max_batch_size is '8'"),
         ({"output": 3}, "output is 3; give the name"),
         ({"output": ""}, "give the name of the output"),
@@ -440,3 +447,10 @@ def test_batch_sizes_of_streams_of_samples() -> None:
 
     with pytest.raises(PyTritonDefinitionError, match="one sample at a time"):
         define(tokens, max_batch_size=8)
+
+
+def test_a_function_without_a_name_is_given_one() -> None:
+    with pytest.raises(
+        PyTritonDefinitionError, match=r"got '<lambda>'\. Write @app\.model\(name=\.\.\.\)\.$"
+    ):
+        define(lambda x: x)
