@@ -187,6 +187,6 @@ PYTRITON_EXPORT void* TRITONSERVER_InferenceRequestCancel(void* request) {
 PYTRITON_EXPORT void* TRITONSERVER_ServerStop(void* server) {
   void* const error = server_stop(server);
   pytriton::AwaitLastCalls(kStopNs);
-  unary_calls.Stop();
+  unary_calls.Stop(kStopNs);
   return error;
 }

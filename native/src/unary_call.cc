@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "unary_calls.h"
 
@@ -32,27 +33,39 @@ void UnaryCall::Release() {
 
 void UnaryCall::OnComplete(void* response, uint32_t flags, void* call) {
   UnaryCall& self = *static_cast<UnaryCall*>(call);
-  const bool is_final = (flags & kFinal) != 0;
-  if (!is_final && self.response_ == nullptr) {
-    // It is sent at the end anyway; of a call that is cancelled in between, the front end would take one for
-    // the other.
-    self.response_ = response;
+  if (self.response_ == nullptr) {
+    // The front end would send it at the end anyway; of a call that is cancelled in between, it would take
+    // one for the other.
+    std::swap(self.response_, response);
+  }
+  if ((flags & kFinal) == 0 && response == nullptr) {
     return;
   }
-  CallState state = self.state_;
-  state.LockStep();
-  if (response == nullptr) {
-    response = self.response_;
-  } else if (self.response_ != nullptr) {
-    self.complete_(self.response_, 0, self.payload_);  // it says that there may be one only
+  if (issuing == self.request && (flags & kFinal) != 0 && response == nullptr) {
+    unary_calls.CompleteLater(&self);
+    return;
   }
-  self.response_ = nullptr;
-  self.complete_(response, flags, self.payload_);
-  self.is_answered_ = is_final;
+  self.Finish(response, flags);
+}
+
+void UnaryCall::CompleteLater() {
+  Finish(nullptr, kFinal);
+}
+
+// With what may be a second response.
+void UnaryCall::Finish(void* response, uint32_t flags) {
+  CallState state = state_;
+  state.LockStep();
+  if (response != nullptr) {
+    complete_(response_, 0, payload_);
+  } else {
+    response = response_;
+  }
+  response_ = nullptr;
+  complete_(response, flags, payload_);
+  is_answered_ = (flags & kFinal) != 0;
   if (state.step() == Step::kCancelled && !state.IsCancelled()) {
-    // Of one that is still being issued, the front end would not notice that it has been answered; it is
-    // left.
-    state.SetStep(issuing == self.request ? Step::kCancellationIssued : Step::kComplete);
+    state.SetStep(Step::kComplete);
   }
   state.UnlockStep();  // from here on there may be no call
   unary_calls.Watch();
@@ -77,17 +90,15 @@ UnaryCall::Remains UnaryCall::Look() {
   if (!is_answered_) {
     return Remains::kNone;
   }
-  const Step step = is_let_go_ ? state_.step() : Step::kIssued;
-  if (step != Step::kFinish && step != Step::kCancellationIssued) {
-    may_be_left_ = false;
+  if (!is_let_go_ || state_.step() != Step::kFinish) {
+    has_finished_ = false;
     return Remains::kPerhaps;
   }
-  if (!may_be_left_) {
-    may_be_left_ = true;
+  if (!has_finished_) {
+    has_finished_ = true;
     return Remains::kPerhaps;
   }
-  const bool is_left = step == Step::kCancellationIssued || (state_.HasContext() && state_.IsCancelled());
-  return is_left ? Remains::kLeft : Remains::kPerhaps;
+  return state_.HasContext() && state_.IsCancelled() ? Remains::kLeft : Remains::kPerhaps;
 }
 
 }  // namespace pytriton

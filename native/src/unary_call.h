@@ -34,8 +34,11 @@ class UnaryCall {
   static void OnReleased(void* request, uint32_t flags, void* call);
   // The server has not taken the request, and calls none of them.
   void SetRefused();
-  // What this thread is handing to the server: answers that are known already come at once.
+  // The request that this thread is handing to the server: an answer that is known already comes within that,
+  // and the front end, which has yet to note that the request is on its way, must not get it before.
   static thread_local const void* issuing;
+  // Gives it to the front end after that, in a thread of its own.
+  void CompleteLater();
 
   // For a look now and then, while the request cannot be deleted. What remains of a call that has been
   // answered is left if it is so for the second time.
@@ -47,6 +50,7 @@ class UnaryCall {
   void* const request;
   UnaryCall* next = nullptr;          // of those with the same hash
   UnaryCall* next_of_left = nullptr;  // of those that were found together
+  UnaryCall* next_to_complete = nullptr;
 
  private:
   UnaryCall(void* its_request, Complete complete, void* payload, Released released, void* released_payload)
@@ -57,16 +61,18 @@ class UnaryCall {
         released_(released),
         released_payload_(released_payload) {}
 
+  void Finish(void* response, uint32_t flags);
+
   const Complete complete_;
   void* const payload_;  // the front end's, which it deletes; the state is its first member
   CallState state_;
   const Released released_;
   void* const released_payload_;
-  void* response_ = nullptr;  // one that came before the end
+  void* response_ = nullptr;  // one that came before the end, or has to wait
   std::atomic<bool> is_answered_{false};
   // Only the front end's state holds the request: while there is the one, there is the other.
   std::atomic<bool> is_let_go_{false};
-  bool may_be_left_ = false;  // since the last look
+  bool has_finished_ = false;  // at the last look
   std::atomic<int> references_{1};
 };
 

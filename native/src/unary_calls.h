@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <cstdint>
 
 #include "call_table.h"
 #include "unary_call.h"
@@ -11,8 +12,8 @@
 // Of the library that is preloaded into the server.
 namespace pytriton {
 
-// The unary gRPC calls whose requests have not been deleted, and a thread that looks for those that the front
-// end has left.
+// The unary gRPC calls whose requests have not been deleted, a thread that looks for those that the front end
+// has left, and one that answers those that were answered too early.
 class UnaryCalls {
  public:
   void Add(UnaryCall* call) { table_.Add(call); }
@@ -25,11 +26,14 @@ class UnaryCalls {
       Wake();
     }
   }
-  // The front end stops.
-  void Stop();
+  void CompleteLater(UnaryCall* call);
+  // The front end stops. Waits for those that have to be answered, for so long at most.
+  void Stop(int64_t timeout_ns);
 
  private:
   static void* Work(void* self);
+  static void* CompleteAll(void* self);
+  bool HasToComplete();
   void Wake();
   bool Look();
 
@@ -38,6 +42,12 @@ class UnaryCalls {
   pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
   pthread_cond_t news_ = PTHREAD_COND_INITIALIZER;
   bool is_started_ = false;
+  pthread_mutex_t complete_mutex_ = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t to_complete_ = PTHREAD_COND_INITIALIZER;
+  bool completes_ = false;  // whether its thread is there
+  bool is_completing_ = false;
+  UnaryCall* first_to_complete_ = nullptr;
+  UnaryCall** last_to_complete_ = &first_to_complete_;
   pthread_mutex_t look_mutex_ = PTHREAD_MUTEX_INITIALIZER;
   bool is_stopped_ = false;
 };
