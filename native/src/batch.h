@@ -24,6 +24,8 @@ class Batch final : public Task, private Watched {
   // Whether every request turned out to be unfit.
   bool empty() const { return requests_.empty(); }
 
+  size_t requests() const { return requests_.size(); }
+
   uint64_t BlockSize() const { return gather_.BlockSize(); }
   // Room for the results beside the inputs, as far as one can tell.
   uint64_t ResultRoom() const;

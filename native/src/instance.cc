@@ -27,7 +27,8 @@ void Instance::Submit(std::unique_ptr<Task>& task, Batch& batch) {
     Permit permit = model_.session().Acquire(claim_);
     const std::shared_ptr<Link> link = permit.link();
     try {
-      const Link::Reservation reservation = link->Reserve(batch.BlockSize(), batch.ResultRoom());
+      const Link::Reservation reservation =
+          link->Reserve(batch.BlockSize(), batch.ResultRoom(), batch.requests());
       try {
         batch.CopyInputs(reservation);
         if (link->capacity() == 1) {

@@ -84,6 +84,30 @@ TEST_CASE("workers share what their model has, and its limit is named") {
   CHECK(all->used() == 9 * kPage);
 }
 
+TEST_CASE("what never fits is told by the least limit, what does not fit now by the one in the way") {
+  const auto all = std::make_shared<Budget>(Limit::kAll, 8 * kPage);
+  const auto model = std::make_shared<Budget>(Limit::kModel, 16 * kPage, all);
+  CHECK(&model->Lowest() == all.get());
+  CHECK(&all->Lowest() == all.get());
+  WorkerMemory memory(16 * kPage, model);
+  WorkerMemory::Refusal refusal;
+  CHECK_FALSE(memory.Take(17 * kPage, refusal));
+  CHECK(refusal.which == Limit::kAll);
+  CHECK(refusal.limit == 8 * kPage);
+  CHECK(refusal.need >= 17 * kPage);
+  REQUIRE(memory.Take(4 * kPage, refusal));
+  CHECK_FALSE(memory.Take(5 * kPage, refusal));
+  CHECK(refusal.need == 5 * kPage);
+  CHECK_FALSE(memory.Take(5 * kPage, refusal, 4 * kPage));
+  CHECK(refusal.need >= 9 * kPage);
+  CHECK_FALSE(memory.Take(UINT64_MAX, refusal, 4 * kPage));
+  CHECK(refusal.need == UINT64_MAX);
+  WorkerMemory narrow(2 * kPage, model);
+  CHECK_FALSE(narrow.Take(3 * kPage, refusal));
+  CHECK(refusal.which == Limit::kWorker);
+  CHECK(refusal.limit == 2 * kPage);
+}
+
 TEST_CASE("memory counts until it is given back, and with its worker it is gone") {
   const auto budget = std::make_shared<Budget>(Limit::kAll, 64 * kPage);
   {

@@ -190,8 +190,21 @@ TEST_CASE("a batch larger than the worker's memory, or than what is left of it")
   requests.Add(std::move(large));
   instance.Execute(requests.handles);
   REQUIRE(requests.Answered());
-  CHECK(requests.outcomes[0]->error == TRITONSERVER_ERROR_UNAVAILABLE);
-  CHECK(Contains(requests.outcomes[0]->message, "no shared memory left"));
+  CHECK(requests.outcomes[0]->error == TRITONSERVER_ERROR_INTERNAL);
+  CHECK(Contains(requests.outcomes[0]->message, "the limit is 65536 bytes: it cannot be served"));
+
+  // Each of them would fit without the other.
+  Requests both;
+  for (int request = 0; request < 2; ++request) {
+    auto half = Serving::MakeRequest({});
+    half->inputs[0].shape = {1, 10000};
+    half->inputs[0].buffers = {testing::Bytes(40000)};
+    both.Add(std::move(half));
+  }
+  instance.Execute(both.handles);
+  REQUIRE(both.Answered());
+  CHECK(both.outcomes[0]->error == TRITONSERVER_ERROR_UNAVAILABLE);
+  CHECK(Contains(both.outcomes[0]->message, "its 2 requests together need more than the limit"));
 
   // A function that keeps its inputs, until there is no more memory: sixteen pages.
   std::vector<uint64_t> kept;

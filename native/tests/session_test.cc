@@ -131,6 +131,8 @@ TEST_CASE("a worker asks for more memory, and gets it or is refused") {
     const Message refused = worker.Receive(Kind::kRefused);
     CHECK(refused.slot == execute.slot);
     CHECK(refused.length == 1 << 20);
+    // With the inputs, and with what it has been given already.
+    CHECK((refused.offset > 1 << 20) == (wanted > 1 << 19));
   }
 
   // The results lie in the second block.
@@ -155,7 +157,14 @@ TEST_CASE("a batch that finds no memory says who has it, and the next one finds 
     CHECK(failure.code() == Code::kUnavailable);
     CHECK(Contains(failure.what(), "40960 of 65536 bytes are in use by 1 batches"));
   }
-  CHECK_THROWS_AS(session.Post(70'000), Failure);
+  try {
+    session.Post(70'000);
+    FAIL("there was memory");
+  } catch (const Failure& failure) {
+    CHECK(failure.code() == Code::kInternal);
+    CHECK(Contains(failure.what(), "needs 81920 bytes of shared memory, and the limit is 65536 bytes"));
+    CHECK(Contains(failure.what(), "raise ModelConfig(worker_shared_memory_bytes=...)"));
+  }
   worker.Answer(execute, OneNumber());
   REQUIRE(first->Await("end"));
   session.Post(40'000);

@@ -47,12 +47,16 @@ _LIMIT_SETTINGS: Final = {
 class MemoryRefused(MemoryError):
     """The server has no block of the size that results need."""
 
-    def __init__(self, wanted: int, limit: int, which: int = layout.LIMIT_OF_WORKER) -> None:
+    def __init__(
+        self, wanted: int, limit: int, which: int = layout.LIMIT_OF_WORKER, need: int | None = None
+    ) -> None:
         super().__init__(f"{wanted} bytes of shared memory wanted, the limit is {limit} bytes")
         self.wanted = wanted
         self.limit = limit
         self.setting = _LIMIT_SETTINGS.get(which, "")
         """What sets the limit."""
+        self.need = wanted if need is None else need
+        """Bytes that the batch would need in all: above the limit, it never fits."""
 
 
 class Block(NamedTuple):
@@ -139,7 +143,7 @@ class Channel:
         _send(self._socket, MESSAGE.pack(layout.RESERVE, 0, slot, 0, length, 0, 0))
         kind, flags, offset, granted = self._answer(slot, (layout.RESERVED, layout.REFUSED), "memory")
         if kind == layout.REFUSED:
-            raise MemoryRefused(length, granted, flags)
+            raise MemoryRefused(length, granted, flags, offset)
         return Block(offset, granted)
 
     def sync(self, slot: int) -> None:

@@ -130,7 +130,7 @@ class ResultWriter:
         except ValueError as error:
             return Step(self.fail(arena, ErrorCode.INTERNAL, str(error)), _ALL)
         except MemoryRefused as refusal:
-            return Step(self._refuse(arena, refusal), _ALL)
+            return Step(self._refuse(arena, batch, refusal), _ALL)
         record, data = self._place(arena, plan, start, start + table)
         return Step(self._finish(arena, plan, start, record, data), plan.ended)
 
@@ -259,14 +259,26 @@ class ResultWriter:
             record += ERROR_RECORD.size
         return record
 
-    def _refuse(self, arena: Arena, refusal: MemoryRefused) -> Block:
-        code = ErrorCode.INTERNAL if refusal.wanted > refusal.limit else ErrorCode.UNAVAILABLE
-        text = (
-            f'model "{self._model}": the results need {refusal.wanted} bytes of shared memory; the limit is '
-            f"{refusal.limit} bytes, which input arrays that the function keeps count against as well; "
-            f"{refusal.setting} sets it."
+    def _refuse(self, arena: Arena, batch: RequestBatch, refusal: MemoryRefused) -> Block:
+        needs = (
+            f'model "{self._model}": the results need {refusal.wanted} bytes of shared memory, '
+            f"{refusal.need} bytes with the inputs and what else their batch has; the limit is "
+            f"{refusal.limit} bytes"
         )
-        return self.fail(arena, code, text)
+        if refusal.need <= refusal.limit:
+            text = (
+                f"{needs}, which other batches, and input arrays that the function keeps, count against as "
+                f"well; the request can be sent again; {refusal.setting} sets it."
+            )
+            return self.fail(arena, ErrorCode.UNAVAILABLE, text)
+        if len(batch) > 1:
+            text = (
+                f"{needs}; send fewer or smaller requests at a time, lower ModelConfig(max_batch_size=...), "
+                f"or raise it: {refusal.setting} sets it."
+            )
+            return self.fail(arena, ErrorCode.UNAVAILABLE, text)
+        text = f"{needs}: it cannot be served; send smaller requests, or raise it: {refusal.setting} sets it."
+        return self.fail(arena, ErrorCode.INTERNAL, text)
 
     def _is_wanted(self, batch: RequestBatch, request: int, name: str) -> bool:
         if len(self._outputs) == 1:

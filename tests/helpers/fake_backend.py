@@ -77,10 +77,17 @@ class Answer:
 class FakeBackend:
     """Listens where workers connect."""
 
-    def __init__(self, path: Path, *, size: int = 1 << 26, refuse_above: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        size: int = 1 << 26,
+        refuse_above: int | None = None,
+        refused_need: int | None = None,
+    ) -> None:
         self.path = path
         self._size = size
-        self._refuse_above = refuse_above
+        self._refusal = refuse_above, refused_need
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.settimeout(_TIMEOUT_S)
         self._listener.bind(str(path))
@@ -100,7 +107,7 @@ class FakeBackend:
         assert hello[:2] == (layout.MAGIC, layout.PROTOCOL_VERSION)
         assert hello[3] == layout.layout_hash()
         assert hello[4] != 0
-        link = Link(connection, self._size, self._refuse_above)
+        link = Link(connection, self._size, *self._refusal)
         self.links.append(link)
         return link
 
@@ -115,9 +122,16 @@ class FakeBackend:
 class Link:
     """One worker, as the server sees it."""
 
-    def __init__(self, connection: socket.socket, size: int, refuse_above: int | None) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        size: int,
+        refuse_above: int | None,
+        refused_need: int | None = None,
+    ) -> None:
         self.socket = connection
         self._refuse_above = refuse_above
+        self._refused_need = refused_need
         descriptor = os.memfd_create("fake", os.MFD_CLOEXEC)
         os.ftruncate(descriptor, size)
         self.memory = mmap(descriptor, size)
@@ -231,7 +245,8 @@ class Link:
         elif message.kind == layout.RESERVE:
             self.reserved.append(message.length)
             if self._refuse_above is not None and message.length > self._refuse_above:
-                self.send(layout.REFUSED, message.slot, length=self._refuse_above)
+                need = message.length if self._refused_need is None else self._refused_need
+                self.send(layout.REFUSED, message.slot, need, self._refuse_above)
                 return
             self.send(layout.RESERVED, message.slot, self._next, message.length)
             self._next = _align(self._next + message.length)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,6 +96,45 @@ def test_results_beyond_the_limit(serve: Callable[..., Server]) -> None:
     assert f"the limit is {4 * MEGABYTE} bytes" in reply.error
     assert "ModelConfig(shared_memory_bytes=...) sets it" in reply.error
     assert len(answer(server, "m", 10)) == 10
+
+
+def test_inputs_beyond_the_limit(serve: Callable[..., Server]) -> None:
+    """To send the same request again is of no use, and the error says what is."""
+    server = serve(
+        vector_model("model", echo, max_batch_size=1, shared_memory_bytes=4 * MEGABYTE),
+        vector_model("worker", echo, max_batch_size=1, worker_shared_memory_bytes=4 * MEGABYTE),
+        vector_model("other", echo, max_batch_size=1),
+        limits=Limits(shared_memory_bytes=8 * MEGABYTE),
+    )
+    settings = {
+        "model": (4, "ModelConfig(shared_memory_bytes=...)"),
+        "worker": (4, "ModelConfig(worker_shared_memory_bytes=...)"),
+        "other": (8, "Limits(shared_memory_bytes=...)"),
+    }
+    for name, (limit, setting) in settings.items():
+        with pytest.raises(InferenceServerException) as caught:
+            ask(server, name, row(limit))
+        assert caught.value.status() == "StatusCode.INTERNAL"
+        assert f"the limit is {limit * MEGABYTE} bytes: it cannot be served" in caught.value.message()
+        assert f"raise {setting}" in caught.value.message()
+        assert answer(server, name, 10) == [10]
+
+
+def test_inputs_and_results_beyond_the_limit(serve: Callable[..., Server]) -> None:
+    """Either would fit without the other."""
+
+    @batch
+    def grow(INPUT_1: Array) -> list[Array]:
+        return [np.zeros((1, 5 * MEGABYTE // 8), np.float32)]
+
+    server = serve(vector_model("m", grow, shared_memory_bytes=4 * MEGABYTE))
+    with pytest.raises(InferenceServerException) as caught:
+        ask(server, "m", row(2))
+    assert caught.value.status() == "StatusCode.INTERNAL"
+    assert re.search(
+        rf"need 2\d{{6}} bytes .*, 5\d{{6}} bytes with .* the limit is {4 * MEGABYTE}", caught.value.message()
+    )
+    assert ask(server, "m", row(0.5)).outputs["OUTPUT_1"].shape == (1, 5 * MEGABYTE // 8)
 
 
 def test_queue_size(serve: Callable[..., Server]) -> None:

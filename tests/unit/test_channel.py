@@ -85,10 +85,10 @@ def test_batches_that_come_before_memory_are_not_lost(pair: Pair) -> None:
 
 
 def test_refused(pair: Pair) -> None:
-    pair.link.send(layout.REFUSED, 5, 0, 1000)
+    pair.link.send(layout.REFUSED, 5, 7000, 1000)
     with pytest.raises(MemoryRefused, match=r"5000 bytes .* 1000 bytes") as caught:
         pair.channel.reserve(5, 5000)
-    assert (caught.value.wanted, caught.value.limit) == (5000, 1000)
+    assert (caught.value.wanted, caught.value.need, caught.value.limit) == (5000, 7000, 1000)
 
 
 @pytest.mark.parametrize(("kind", "slot"), [(layout.RESERVED, 6), (layout.WELCOME, 5), (99, 5)])

@@ -299,8 +299,22 @@ def test_refused_memory_is_an_error_with_words() -> None:
         answer = served.echo(ROW)
         code, text = answer.errors[layout.ALL_REQUESTS]
         assert code == 1
-        assert "the limit is 100000 bytes" in text
+        assert "the limit is 100000 bytes: it cannot be served" in text
         assert answer.tensors == {}
+
+
+def test_refused_memory_that_requests_need_together_may_be_there_the_next_time() -> None:
+    with serving(giving(LARGE), refuse_above=100_000) as served:
+        code, text = served.echo(ROW, ROW).errors[layout.ALL_REQUESTS]
+        assert code == 4
+        assert "send fewer or smaller requests at a time" in text
+
+
+def test_refused_memory_that_others_have_may_be_there_the_next_time() -> None:
+    with serving(giving(LARGE), refuse_above=100_000, refused_need=90_000) as served:
+        code, text = served.echo(ROW).errors[layout.ALL_REQUESTS]
+        assert code == 4
+        assert "the request can be sent again" in text
 
 
 def test_refused_memory_for_the_words_is_an_error_without() -> None:

@@ -31,12 +31,13 @@ inline constexpr uint64_t kMostStrings = 0x7fffffff;    // in a list
 inline constexpr uint64_t kLongestString = 0x7fffffff;  // that marshal reads
 
 enum class Kind : uint32_t {
-  kWelcome = 1,    // length: bytes of the segment, whose descriptor comes with the packet
-  kReject = 2,     // followed by the reason, UTF-8
-  kExecute = 3,    // slot; offset, length: its block, which starts with a BlockHeader
-  kReserved = 4,   // slot; offset, length: one more block for its results
-  kRefused = 5,    // slot; length: the limit that stood in the way; flags: whose it is
-  kSynced = 6,     // slot: every result sent before the kSync that this answers has been dealt with
+  kWelcome = 1,   // length: bytes of the segment, whose descriptor comes with the packet
+  kReject = 2,    // followed by the reason, UTF-8
+  kExecute = 3,   // slot; offset, length: its block, which starts with a BlockHeader
+  kReserved = 4,  // slot; offset, length: one more block for its results
+  kRefused = 5,   // slot; length: the limit that stood in the way; flags: whose it is; offset: bytes that the
+                  // batch would need in all
+  kSynced = 6,    // slot: every result sent before the kSync that this answers has been dealt with
   kCancelled = 7,  // slot: requests of it were cancelled; which ones, their records say
   kResult =
       16,  // slot; offset, length: a ResultHeader and its records; begin_ns, end_ns: around the function

@@ -28,6 +28,10 @@ uint64_t Allocator::SizeClass(uint64_t length) {
   return RoundUp(std::max<uint64_t>(length, 1), unit);
 }
 
+uint64_t Allocator::Rounded(uint64_t length) {
+  return length >> 62 == 0 ? SizeClass(length) : length;
+}
+
 Allocator::Ranges::const_iterator Allocator::Find(uint64_t length) const {
   if (length > size_) {
     return free_.end();

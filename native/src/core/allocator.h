@@ -43,6 +43,8 @@ class Allocator {
   // Rounds up to whole pages and, above 16 KiB, to a quarter of a power of two, so that few different lengths
   // occur and what one block leaves fits the next.
   static uint64_t SizeClass(uint64_t length);
+  // The same of any length; beyond what there can be, the length itself.
+  static uint64_t Rounded(uint64_t length);
 
  private:
   using Ranges = std::map<uint64_t, uint64_t>;

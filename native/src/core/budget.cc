@@ -42,6 +42,14 @@ const Budget* Budget::WithLimitUpTo(uint64_t bytes) const {
   return parent_ == nullptr ? nullptr : parent_->WithLimitUpTo(bytes);
 }
 
+const Budget& Budget::Lowest() const {
+  if (parent_ == nullptr) {
+    return *this;
+  }
+  const Budget& above = parent_->Lowest();
+  return above.limit_ <= limit_ ? above : *this;
+}
+
 void Budget::Join(User& user) {
   if (parent_ != nullptr) {
     parent_->Join(user);

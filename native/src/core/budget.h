@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -45,8 +44,9 @@ class Budget {
 
   Limit which() const { return which_; }
   uint64_t limit() const { return limit_; }
-  // The least limit of this budget and those above it.
-  uint64_t least_limit() const { return parent_ ? std::min(limit_, parent_->least_limit()) : limit_; }
+  // Of this budget and those above it the one with the least limit; the uppermost of several, whose limit a
+  // lower one may have taken over.
+  const Budget& Lowest() const;
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }
 
  private:

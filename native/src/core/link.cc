@@ -169,14 +169,15 @@ void Link::HandleReserve(const Message& message) {
     throw ProtocolError("memory wanted for slot " + std::to_string(message.slot) + " after its final result");
   }
   WorkerMemory::Refusal refusal;
-  const std::optional<Block> block = TakeMemory(message.length, refusal);
+  const std::optional<Block> block = TakeMemory(message.length, refusal, slot.need);
   if (!block) {
-    Message refused = MakeMessage(Kind::kRefused, message.slot, 0, refusal.limit);
+    Message refused = MakeMessage(Kind::kRefused, message.slot, refusal.need, refusal.limit);
     refused.flags = static_cast<uint32_t>(refusal.which);
     Tell(refused);
     return;
   }
   slot.blocks.push_back(*block);
+  slot.need += message.length;
   Tell(MakeMessage(Kind::kReserved, message.slot, block->offset, block->length));
 }
 
@@ -214,7 +215,7 @@ void Link::FreeIfDone(uint64_t id, Slot& slot) {
   slots_.erase(id);
 }
 
-Link::Reservation Link::Reserve(uint64_t length, uint64_t room) {
+Link::Reservation Link::Reserve(uint64_t length, uint64_t room, size_t requests) {
   const std::unique_lock lock(mutex_);
   if (closed_) {
     throw Failure(Code::kUnavailable,
@@ -228,9 +229,9 @@ Link::Reservation Link::Reserve(uint64_t length, uint64_t room) {
     block = TakeMemory(length, refusal);
   }
   if (!block) {
-    throw refusal.AsFailure(length, slots_.size());
+    throw refusal.AsFailure(requests, slots_.size());
   }
-  return {next_slot_++, *block, memory_.segment().base()};
+  return {next_slot_++, *block, memory_.segment().base(), length};
 }
 
 void Link::Abandon(const Reservation& reservation) {
@@ -239,8 +240,8 @@ void Link::Abandon(const Reservation& reservation) {
   CountMemory();
 }
 
-std::optional<Block> Link::TakeMemory(uint64_t length, WorkerMemory::Refusal& refusal) {
-  const std::optional<Block> block = memory_.Take(length, refusal);
+std::optional<Block> Link::TakeMemory(uint64_t length, WorkerMemory::Refusal& refusal, uint64_t held) {
+  const std::optional<Block> block = memory_.Take(length, refusal, held);
   if (block) {
     CountMemory();
   } else {
@@ -264,6 +265,7 @@ void Link::Post(const Reservation& reservation, std::unique_ptr<Task>& task, Per
     }
     Slot& slot = slots_[reservation.slot];
     slot.blocks.push_back(reservation.block);
+    slot.need = reservation.need;
     slot.task = std::move(task);
     slot.permit = std::move(permit);
     slot.task->OnPosted(*this, reservation.slot);

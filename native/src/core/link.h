@@ -56,7 +56,8 @@ class Link {
   struct Reservation {
     uint64_t slot;
     Block block;
-    std::byte* base;  // of the segment
+    std::byte* base;    // of the segment
+    uint64_t need = 0;  // bytes, without the room
   };
 
   Link(Socket socket, uint64_t memory_limit, std::chrono::milliseconds idle, LinkOwner& owner,
@@ -67,9 +68,9 @@ class Link {
   // Ends Serve, from any thread.
   void Close() { socket_.Shutdown(); }
 
-  // A block, with room for what is expected to follow if there is so much. Throws Failure when the worker is
-  // gone or its memory is used up.
-  Reservation Reserve(uint64_t length, uint64_t room = 0);
+  // A block for so many requests, with room for what is expected to follow if there is so much. Throws
+  // Failure when the worker is gone or its memory is used up.
+  Reservation Reserve(uint64_t length, uint64_t room = 0, size_t requests = 1);
   void Abandon(const Reservation& reservation);
   // Hands the batch to the worker. Throws Failure, and leaves the task, when the worker is gone.
   void Post(const Reservation& reservation, std::unique_ptr<Task>& task, Permit& permit);
@@ -92,6 +93,7 @@ class Link {
  private:
   struct Slot {
     std::vector<Block> blocks;
+    uint64_t need = 0;           // what the batch cannot do without, of them
     std::unique_ptr<Task> task;  // until the final result
     Permit permit;
     bool released = false;  // the worker refers to it no more
@@ -115,7 +117,7 @@ class Link {
   bool KeepsSlots() const;
   void CountMemory();
   void GiveBackIdle();
-  std::optional<Block> TakeMemory(uint64_t length, WorkerMemory::Refusal& refusal);
+  std::optional<Block> TakeMemory(uint64_t length, WorkerMemory::Refusal& refusal, uint64_t held = 0);
 
   Socket socket_;
   const Readiness readiness_;

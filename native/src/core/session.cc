@@ -204,7 +204,7 @@ void Session::Released(Link& link) {
 
 void Session::CountWorker(const Link& link, int change) {
   const uint64_t most =
-      options_.budget ? options_.budget->least_limit() : std::numeric_limits<int64_t>::max();
+      options_.budget ? options_.budget->Lowest().limit() : std::numeric_limits<int64_t>::max();
   const auto limit_before = static_cast<int64_t>(std::min(memory_of_workers_, most));
   memory_of_workers_ += static_cast<uint64_t>(change) * link.memory_limit();
   const auto limit = static_cast<int64_t>(std::min(memory_of_workers_, most));

@@ -24,9 +24,10 @@ class WorkerMemory final : public Budget::User {
     Limit which = Limit::kWorker;
     uint64_t used = 0;
     uint64_t limit = 0;
+    uint64_t need = 0;  // of the batch in all; above the limit, it never fits
 
-    // What the requests of a batch of this length are told.
-    Failure AsFailure(uint64_t length, size_t batches) const;
+    // What the requests of a batch are told.
+    Failure AsFailure(size_t requests, size_t batches) const;
   };
 
   WorkerMemory(uint64_t limit, std::shared_ptr<Budget> budget);
@@ -36,8 +37,9 @@ class WorkerMemory final : public Budget::User {
 
   const Segment& segment() const { return segment_; }
 
-  // Nothing, and why, when a limit stands in the way; memory of others that lies idle does not.
-  std::optional<Block> Take(uint64_t length, Refusal& refusal);
+  // Nothing, and why, when a limit stands in the way; memory of others that lies idle does not. What the
+  // batch cannot do without counts for whether it could ever fit.
+  std::optional<Block> Take(uint64_t length, Refusal& refusal, uint64_t held = 0);
   void Free(const Block& block);
   uint64_t in_use() const;
 
@@ -46,6 +48,7 @@ class WorkerMemory final : public Budget::User {
   void GiveBack() override;
 
  private:
+  Refusal LowestLimit() const;
   std::optional<Block> TryTake(uint64_t length, Refusal& refusal);
   void Punch(const std::map<uint64_t, uint64_t>& idle);
 
