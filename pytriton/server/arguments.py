@@ -4,7 +4,8 @@
 The command has a mask in place of the secret. A small library that is preloaded into the server takes it from
 the environment, which only the server's user may read, and puts it back (native/src/arguments.cc). The same
 library lets the server say which models have workers (readiness_hook.cc), refuse requests of models that have
-too many (request_hook.cc), and look after queues that it would forget (batcher_hook.cc).
+too many (request_hook.cc), look after queues that it would forget (batcher_hook.cc), and outlive signals that
+are for the app (signal_hook.cc).
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from types import FrameType
 from typing import Any, Final
 
 from pytriton.exceptions import PyTritonUnrecoverableError
@@ -35,6 +36,9 @@ def main(setup: Mapping[str, Any]) -> None:
     """Serve until the application says stop; does not return."""
     # Ctrl-C is for the application, which lets the requests end before it ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # So is SIGTERM, which those who stop a service send to all of its processes; programs that the function
+    # runs have to hear it, and would inherit that it is ignored.
+    signal.signal(signal.SIGTERM, _go_on)
     die_with(setup["lifeline"])
     if sys.stderr is not None:
         faulthandler.enable()
@@ -147,6 +151,10 @@ class _Child:
         finally:
             self._check_running = False
         self._line.send("health", text=text[-MOST_TEXT:])
+
+
+def _go_on(_number: int, _frame: FrameType | None) -> None:
+    pass
 
 
 def _traced(function: Callable[..., Any], trace_config: list[str]) -> Callable[..., Any]:

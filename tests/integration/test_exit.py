@@ -148,3 +148,13 @@ def test_signal_that_nobody_handles(number: signal.Signals, tmp_path: Path) -> N
         program.signal(number)
         assert program.wait() == -number
         assert program.left_behind(2.0) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signal_that_nobody_handles_to_the_server_too(number: signal.Signals, tmp_path: Path) -> None:
+    with started("ends_without_stop", tmp_path) as program:
+        assert program.server is not None
+        program.server.kill(number)
+        program.signal(number)
+        assert program.wait() == -number
+        assert program.left_behind(2.0) == []

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from tests.helpers.server import LOCAL, TIMEOUT_S, Address, Server, free_ports
 
 _ROOT = str(Path(__file__).parents[2])
 _PROGRAM = """
-import os, sys
+import os, sys, time
 import numpy as np
 from beside import OFFSET
 from pytriton.decorators import batch
@@ -47,6 +48,10 @@ class Model:
             sum(range(10**13))  # holds the GIL for hours
         if x[0, 0] == 4:
             os._exit(4)
+        if x[0, 0] == 5:
+            open("working", "x").close()
+            while not os.path.exists("go-on"):
+                time.sleep(0.01)
         return [FACTOR * x + self.start + OFFSET]
 
 http, grpc, metrics = map(int, sys.argv[1:4])
@@ -143,6 +148,24 @@ def test_classes_of_main_however_it_is_started(command: list[str], tmp_path: Pat
         output, _ = program.process.communicate(timeout=TIMEOUT_S)
         assert program.process.returncode == 0
         assert "main" not in output  # in no worker, and here it was read before
+        assert all(worker.gone(0) for worker in program.workers)
+
+
+def test_signals_to_all_processes_at_once(tmp_path: Path) -> None:
+    with serving(["../program.py"], tmp_path) as program, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(program.ask, 5)
+        wait_until((tmp_path / "elsewhere" / "working").exists, "the request")
+        for watch in (program.server, *program.workers):
+            watch.kill(signal.SIGTERM)
+        program.server.kill(signal.SIGINT)
+        program.process.send_signal(signal.SIGTERM)
+        while program.address.get("/v2/models/m/ready").status == 200:
+            pass
+        (tmp_path / "elsewhere" / "go-on").touch()
+        assert asked.result(TIMEOUT_S) == (200, "1055.0")
+        program.process.communicate(timeout=TIMEOUT_S)
+        assert program.process.returncode == 0
+        assert program.server.gone(0)
         assert all(worker.gone(0) for worker in program.workers)
 
 
