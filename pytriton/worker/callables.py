@@ -15,6 +15,7 @@ from pytriton.batching.batch import BatchResult
 from pytriton.batching.whole import takes_whole_batch, without_wrapper
 from pytriton.exceptions import PyTritonRuntimeError
 from pytriton.request import RequestBatch
+from pytriton.worker.failures import STRAY, report_stray
 
 if TYPE_CHECKING:
     import asyncio
@@ -112,7 +113,14 @@ class Caller:
         return result
 
     def _run(self, awaitable: Awaitable[Any]) -> Any:
-        value, error = self.event_loop().run_until_complete(_outcome(awaitable))
+        loop = self.event_loop()
+        task = loop.create_task(_outcome(awaitable))
+        while True:
+            try:
+                value, error = loop.run_until_complete(task)
+                break
+            except STRAY as stray:
+                report_stray(stray)
         if error is not None:
             try:
                 raise error

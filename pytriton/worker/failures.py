@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from types import TracebackType
 from typing import Final
 
 from pytriton.exceptions import ErrorCode, PyTritonInferenceError
 
-__all__ = ["clear_frames", "code_and_text", "describe", "encode_text"]
+__all__ = ["STRAY", "clear_frames", "code_and_text", "describe", "encode_text", "report_stray"]
 
+LOGGER = logging.getLogger(__name__)
+
+STRAY: Final = (SystemExit, KeyboardInterrupt)
+"""What an event loop lets out of a task, and ends its turn with, whoever waits for something else."""
 _PACKAGE: Final = "pytriton."
 _TEXT_SIZE: Final = 16 * 1024
 _HEAD_SIZE: Final = 4 * 1024
@@ -33,6 +38,11 @@ def describe(error: BaseException) -> str:
     text = "".join(traceback.format_exception(type(error), error, _skip_own(error.__traceback__)))
     clear_frames(error)
     return text.rstrip()
+
+
+def report_stray(error: BaseException) -> None:
+    """Log what came out of a task that a function had left behind: it belongs to no request."""
+    LOGGER.error("A task that a coroutine had left behind has ended: %s", describe(error))
 
 
 def encode_text(text: str) -> bytes:

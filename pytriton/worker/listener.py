@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytriton.worker.failures import STRAY, report_stray
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -22,7 +24,7 @@ class Listener:
     def __init__(self, loop: asyncio.AbstractEventLoop, channel: Channel) -> None:
         self._loop = loop
         self._channel = channel
-        self._turns = False
+        self._turns = self._stopped = False
         self._listened_to: int | None = None
         """The channel's descriptor, while the loop has a reader for it: to make one anew for each batch costs
         as much as to read it."""
@@ -36,15 +38,21 @@ class Listener:
             descriptor = self._channel.fileno()
             self._loop.add_reader(descriptor, self._hear)
             self._listened_to = descriptor
-        self._turns = True
+        self._turns, self._stopped = True, False
         try:
-            self._loop.run_forever()
+            while not self._stopped:
+                try:
+                    self._loop.run_forever()
+                    self._stopped = True
+                except STRAY as error:
+                    report_stray(error)
         finally:
             self._turns = False
 
     def stop(self) -> None:
         """Let it turn no more, if it does."""
         if self._turns:
+            self._stopped = True
             self._loop.stop()
 
     def close(self) -> None:
@@ -54,7 +62,7 @@ class Listener:
 
     def _hear(self) -> None:
         if self._turns:
-            self._loop.stop()
+            self.stop()
         else:  # it is not received before the coroutine is done, and need not be told again and again
             self._stop_listening()
 

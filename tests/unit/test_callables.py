@@ -198,6 +198,28 @@ def test_loop_is_kept_between_batches() -> None:
     assert loops[0].is_closed()
 
 
+@pytest.mark.parametrize("stray", [SystemExit(3), KeyboardInterrupt()])
+def test_what_comes_out_of_another_task_is_no_result(
+    stray: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    tasks = []
+
+    async def leave() -> None:
+        raise stray
+
+    async def function(requests: Any) -> Any:
+        tasks.append(asyncio.get_running_loop().create_task(leave()))
+        await asyncio.wait(tasks)
+        return answer(requests)
+
+    caller = Caller(function)
+    assert caller.call(make_batch())
+    caller.close()
+    assert tasks[0].exception() is stray
+    assert "A task that a coroutine had left behind has ended" in caplog.text
+    assert type(stray).__name__ in caplog.text
+
+
 def test_closing_cancels_what_is_left() -> None:
     cancelled = []
 

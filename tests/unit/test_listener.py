@@ -113,6 +113,20 @@ def test_what_came_before_is_not_waited_for(
     assert channel.on_waiting is None
 
 
+def test_it_turns_on_when_a_task_raises_what_ends_programs(
+    loop: asyncio.AbstractEventLoop, channel: FakeChannel, listener: Listener
+) -> None:
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    task = loop.create_task(leave())
+    task.add_done_callback(lambda _: channel.come())
+    listener.turn()
+    channel.receive()
+    assert isinstance(task.exception(), SystemExit)
+    listener.close()
+
+
 def test_the_end_of_the_connection_is_something(channel: FakeChannel, listener: Listener) -> None:
     channel.theirs.close()
     listener.turn()
