@@ -16,9 +16,9 @@ namespace pytriton {
 
 namespace {
 
-std::string LimitOf(int resource, const std::string& what, const std::string& name) {
+std::string LimitOf(decltype(RLIMIT_AS) resource, const std::string& what, const std::string& name) {
   rlimit limit{};
-  if (getrlimit(static_cast<__rlimit_resource>(resource), &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+  if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
     return {};
   }
   return what + " limited to " + std::to_string(limit.rlim_cur) + " bytes (" + name + "); raise that, or ";
