@@ -36,9 +36,10 @@ def main(setup: Mapping[str, Any]) -> None:
     """Serve until the application says stop; does not return."""
     # Ctrl-C is for the application, which lets the requests end before it ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # So is SIGTERM, which those who stop a service send to all of its processes; programs that the function
-    # runs have to hear it, and would inherit that it is ignored.
+    # So is SIGTERM, which those who stop a service send to all of its processes. What the function runs
+    # has to hear it, and would inherit that it is ignored.
     signal.signal(signal.SIGTERM, _go_on)
+    os.register_at_fork(after_in_child=_hear_sigterm)
     die_with(setup["lifeline"])
     if sys.stderr is not None:
         faulthandler.enable()
@@ -155,6 +156,11 @@ class _Child:
 
 def _go_on(_number: int, _frame: FrameType | None) -> None:
     pass
+
+
+def _hear_sigterm() -> None:
+    if signal.getsignal(signal.SIGTERM) is _go_on:  # else the function has one of its own
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _traced(function: Callable[..., Any], trace_config: list[str]) -> Callable[..., Any]:

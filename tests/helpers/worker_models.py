@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -93,6 +94,19 @@ def _fork() -> None:
     os.fork()
 
 
+def _terminate_children() -> None:
+    """A process forked, and a program run: both hear SIGTERM."""
+    forked = os.fork()
+    if forked == 0:
+        time.sleep(1000)
+        os._exit(0)
+    program = subprocess.Popen(["sleep", "1000"])
+    program.terminate()
+    assert program.wait() == -signal.SIGTERM
+    os.kill(forked, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == -signal.SIGTERM
+
+
 def _block_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -114,6 +128,7 @@ BEHAVIOURS: Final[dict[str, Callable[[], object]]] = {
     "hang": _hang,
     "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
     "fork": _fork,
+    "terminate children": _terminate_children,
     "close descriptors": lambda: os.closerange(3, 1000),
     "block signals": _block_signals,
 }

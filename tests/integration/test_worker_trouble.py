@@ -208,6 +208,12 @@ def _group(leader: int) -> list[int]:
     return members
 
 
+def test_children_of_a_function_hear_sigterm(serve: Callable[..., Server]) -> None:
+    server = moody(serve)
+    pid = say(server, "answer")[1]
+    assert say(server, "terminate children") == (200, pid)
+
+
 def test_an_unrecoverable_error_ends_serving(serve: Callable[..., Server]) -> None:
     server = moody(serve)
     assert say(server, "unrecoverable")[0] == 500
