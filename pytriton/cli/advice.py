@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Final
 
@@ -39,6 +40,9 @@ _CLIENTS: Final = [
     (re.compile(_FIELD.sub(r"[\\w.]+", re.escape(told))), instead) for told, instead in IN_OPTIONS.items()
 ]
 _PORT: Final = re.compile(r"TritonConfig\(\w+=\.\.\.\) or `pytriton serve (--[\w-]+)`")
+_TAKEN: Final = re.compile(
+    r"(\w+ port \d+) is taken: stop what listens there, or choose another with (--[\w-]+)\."
+)
 _OPTION: Final = re.compile(r"^TritonConfig\.(\w+)")
 
 
@@ -46,5 +50,20 @@ def in_options(message: str) -> str:
     """A message whose advice speaks of options of the command."""
     for pattern, instead in _CLIENTS:
         message = pattern.sub(lambda _, instead=instead: instead, message)  # type: ignore[misc]
-    message = _PORT.sub(r"\1", message)
+    message = _together(_PORT.sub(r"\1", message))
     return _OPTION.sub(lambda found: "--" + found[1].replace("_", "-"), message)
+
+
+def _together(message: str) -> str:
+    """Several ports that are taken, as of a second server with the default ones, in one sentence."""
+    taken = list(_TAKEN.finditer(message))
+    between = [message[one.end() : other.start()] for one, other in itertools.pairwise(taken)]
+    if not between or any(map(str.strip, between)):  # something else is said of a port in their midst
+        return message
+    ports, options = (_listed([found[group] for found in taken]) for group in (1, 2))
+    sentence = f"{ports} are taken: stop what listens there, or choose others with {options}."
+    return message[: taken[0].start()] + sentence + message[taken[-1].end() :]
+
+
+def _listed(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"

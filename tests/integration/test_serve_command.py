@@ -220,8 +220,7 @@ def test_a_port_in_use(service: Path, endpoint: str) -> None:
     assert result.returncode == 3
     assert result.stderr == (
         f"pytriton: The Triton server cannot listen: {endpoint} port {port} is taken: stop what listens "
-        f"there, or choose another with TritonConfig({option}_port=...) or `pytriton serve --{option}-port`."
-        "\n"
+        f"there, or choose another with --{option}-port.\n"
     )
 
 

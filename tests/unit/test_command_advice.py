@@ -42,9 +42,21 @@ def test_messages_of_clients() -> None:
         assert not PYTHON.search(in_options(str(error)).replace("(403)", ""))
 
 
+def taken(endpoint: str, port: int, option: str) -> str:
+    advice = f"stop what listens there, or choose another with TritonConfig({option}_port=...) or"
+    return f" {endpoint} port {port} is taken: {advice} `pytriton serve --{option}-port`."
+
+
 def test_messages_of_the_server() -> None:
-    taken = (
-        "port 1 is taken: choose another with TritonConfig(http_port=...) or `pytriton serve --http-port`."
+    start = "The Triton server cannot listen:"
+    assert in_options(start + taken("HTTP", 1, "http")) == (
+        f"{start} HTTP port 1 is taken: stop what listens there, or choose another with --http-port."
     )
-    assert in_options(taken) == "port 1 is taken: choose another with --http-port."
+    three = taken("HTTP", 1, "http") + taken("gRPC", 2, "grpc") + taken("metrics", 3, "metrics")
+    assert in_options(start + three) == (
+        f"{start} HTTP port 1, gRPC port 2 and metrics port 3 are taken: stop what listens there, or choose "
+        "others with --http-port, --grpc-port and --metrics-port."
+    )
+    other = taken("HTTP", 1, "http") + " gRPC cannot listen on x port 2: no." + taken("metrics", 3, "metrics")
+    assert "gRPC cannot listen on x port 2: no. metrics port 3 is taken" in in_options(start + other)
     assert in_options("TritonConfig.http_port: a port is 1") == "--http-port: a port is 1"
