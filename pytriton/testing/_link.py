@@ -203,7 +203,7 @@ class Link:
         if kind == layout.RESERVE:
             block = memory.take(slot, length)
             if block is None:
-                connection.send(layout.REFUSED, slot, length=memory.size)
+                connection.send(layout.REFUSED, slot, memory.need(slot, length), memory.size)
             else:
                 connection.send(layout.RESERVED, slot, *block)
         elif kind == layout.SYNC:

@@ -50,6 +50,10 @@ class Memory:
         self._of_slot.setdefault(slot, []).append(piece)
         return Block(start, length)
 
+    def need(self, slot: int, length: int) -> int:
+        """Bytes that a slot would have in all with a block of so many."""
+        return align(length) + sum(piece.end - piece.start for piece in self._of_slot.get(slot, ()))
+
     def release(self, slot: int) -> None:
         """Take back whatever a slot has."""
         for piece in self._of_slot.pop(slot, ()):

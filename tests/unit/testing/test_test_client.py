@@ -21,6 +21,7 @@ from pytriton.client.exceptions import (
 )
 from pytriton.decorators import batch
 from pytriton.exceptions import (
+    ErrorCode,
     PyTritonDefinitionError,
     PyTritonInvalidOperationError,
     PyTritonModelLoadError,
@@ -34,6 +35,7 @@ from pytriton.triton import Triton
 
 ROOT = Path(__file__).resolve().parents[3]
 Rows = Annotated[F32, "batch", "n"]
+F32Row = Annotated[F32, -1]
 
 
 @pytest.fixture
@@ -149,6 +151,19 @@ def test_timeouts_cancel_the_request() -> None:
         with pytest.raises(PyTritonClientTimeoutError, match=r"within 0\.2 s"):
             client.model("slow").infer_sample(ROW)
         assert seen.wait(20)
+
+
+def test_results_that_never_fit() -> None:
+    app = App()
+
+    @app.model()
+    def grow(x: F32Row) -> F32Row:
+        return np.zeros(1 << 27, np.float32)
+
+    with TestClient(app) as client, pytest.raises(PyTritonClientInferenceServerError) as caught:
+        client.model("grow").infer_sample(x=ROW)
+    assert caught.value.code is ErrorCode.INTERNAL
+    assert "it cannot be served" in str(caught.value)
 
 
 def test_inputs_may_be_kept() -> None:
