@@ -87,11 +87,11 @@ class _Scratch:
 
     def reserve(self, _slot: int, length: int) -> Block:
         """Room for so many bytes."""
-        block = Block(self._next, length)
-        self._next += align(length)
-        if self._next > self._size:
-            raise MemoryRefused(length, self._size)
-        return block
+        start, end = self._next, self._next + align(length)
+        if end > self._size:
+            raise MemoryRefused(length, self._size, need=end)
+        self._next = end
+        return Block(start, length)
 
 
 class _Records:

@@ -295,6 +295,17 @@ def test_large_results_are_taken(tmp_path: Path) -> None:
     assert run(batch(lambda x: [x]), warmup(2, x=item), path=tmp_path, inputs=[large]) == []
 
 
+def test_results_that_do_not_fit_are_told_so(tmp_path: Path) -> None:
+    large = Tensor((-1,), np.float32, name="x")
+    item = WarmupInput(np.float32, (1_000_000,), zero_data=True)
+    function, memory = batch(lambda x: [x]), 1 << 20
+    (failure,) = run(
+        function, warmup(x=item), path=tmp_path, inputs=[large], worker_shared_memory_bytes=memory
+    )
+    assert "the results need 8000" in str(failure)
+    assert "ModelConfig(worker_shared_memory_bytes=...) sets it." in str(failure)
+
+
 def test_workers_that_are_stopped_do_not_go_on(tmp_path: Path) -> None:
     entered, leave = threading.Event(), threading.Event()
     calls = []
