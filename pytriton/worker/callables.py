@@ -52,12 +52,12 @@ class Caller:
                 yield from result
         elif isinstance(result, AsyncGenerator):
             try:
-                while (step := self._run(anext(result, _NOTHING))) is not _NOTHING:
+                while (step := self.run(anext(result, _NOTHING))) is not _NOTHING:
                     yield step
             finally:
-                self._run(result.aclose())
+                self.run(result.aclose())
         else:
-            yield self._run(result) if isinstance(result, Awaitable) else result
+            yield self.run(result) if isinstance(result, Awaitable) else result
 
     def finish(self, batch: RequestBatch, outputs: Any) -> Any:
         """The one result of a batch, out of what `direct` returned for its inputs."""
@@ -77,6 +77,23 @@ class Caller:
         """Whether coroutines have run: they may have left tasks behind, which go on between batches."""
         return self._loop is not None
 
+    def run(self, awaitable: Awaitable[Any]) -> Any:
+        """Let the loop turn until an awaitable is done; what comes out of other tasks ends nothing."""
+        loop = self.event_loop()
+        task = loop.create_task(_outcome(awaitable))
+        while True:
+            try:
+                value, error = loop.run_until_complete(task)
+                break
+            except STRAY as stray:
+                report_stray(stray)
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # it refers to this frame, which would keep the arrays of the batch
+        return value
+
     def check_loop(self) -> None:
         """Raise if the loop cannot turn any more: what coroutines and their clients have in it is lost."""
         if self._loop is None:
@@ -92,13 +109,14 @@ class Caller:
 
     def close(self) -> None:
         """End what coroutines have left behind."""
-        loop, self._loop = self._loop, None
+        loop = self._loop
         if loop is None:
             return
         try:
-            loop.run_until_complete(_cancel_tasks())
-            loop.run_until_complete(loop.shutdown_asyncgens())
+            self.run(_cancel_tasks())
+            self.run(loop.shutdown_asyncgens())
         finally:
+            self._loop = None
             loop.close()
 
     def _only(self, result: Any) -> Any:
@@ -107,26 +125,10 @@ class Caller:
         if isinstance(result, Generator):
             return only(result)
         if isinstance(result, AsyncGenerator):
-            return self._run(only_async(result))
+            return self.run(only_async(result))
         if isinstance(result, Awaitable):
-            return self._run(result)
+            return self.run(result)
         return result
-
-    def _run(self, awaitable: Awaitable[Any]) -> Any:
-        loop = self.event_loop()
-        task = loop.create_task(_outcome(awaitable))
-        while True:
-            try:
-                value, error = loop.run_until_complete(task)
-                break
-            except STRAY as stray:
-                report_stray(stray)
-        if error is not None:
-            try:
-                raise error
-            finally:
-                del error  # it refers to this frame, which would keep the arrays of the batch
-        return value
 
 
 async def _outcome(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None]:

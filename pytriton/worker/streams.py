@@ -280,7 +280,6 @@ class StreamServer:
     def _await_tasks(self, tasks: set[asyncio.Task[None]]) -> None:
         import asyncio
 
-        waiting = asyncio.wait(tasks, timeout=_ABANDON_TIMEOUT_S)
-        _, pending = self._caller.event_loop().run_until_complete(waiting)
+        _, pending = self._caller.run(asyncio.wait(tasks, timeout=_ABANDON_TIMEOUT_S))
         if pending:
             LOGGER.warning("%d coroutines have not ended when they were cancelled.", len(pending))

@@ -220,6 +220,28 @@ def test_what_comes_out_of_another_task_is_no_result(
     assert type(stray).__name__ in caplog.text
 
 
+def test_what_comes_out_of_a_task_at_the_end_leaves_no_other_behind() -> None:
+    ended = []
+
+    async def leave(index: int) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(index)
+            raise SystemExit(3)
+
+    async def function(requests: Any) -> Any:
+        tasks = [asyncio.get_running_loop().create_task(leave(index)) for index in range(2)]
+        await asyncio.sleep(0)
+        assert len(tasks) == 2
+        return answer(requests)
+
+    caller = Caller(function)
+    caller.call(make_batch())
+    caller.close()
+    assert sorted(ended) == [0, 1]
+
+
 def test_closing_cancels_what_is_left() -> None:
     cancelled = []
 
