@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import weakref
@@ -48,7 +49,7 @@ class Segment:
 
 
 def _no_room(size: int, error: OSError) -> str:
-    limit = address_space_limit()
+    limit = address_space_limit() if error.errno == errno.ENOMEM else None
     if limit is None:
         why = f"{error.strerror};"
     else:

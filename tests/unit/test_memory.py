@@ -214,3 +214,9 @@ def test_no_room_for_a_segment(monkeypatch: pytest.MonkeyPatch, limit: int | Non
             Segment(descriptor, 1 << 60)
     finally:
         os.close(descriptor)
+
+
+def test_a_limit_is_named_where_it_is_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytriton.worker.memory.address_space_limit", lambda: 1 << 30)
+    with pytest.raises(PyTritonRuntimeError, match="Bad file descriptor; let workers have less with"):
+        Segment(1 << 30, SIZE)
