@@ -75,9 +75,10 @@ class Seen:
 
     def fail(self, message: str) -> None:
         """Count a failed request."""
-        self.failures += 1
+        # First its message: whoever looks from another thread finds one for the first failure, too.
         if message in self.errors or len(self.errors) < KEPT_ERRORS:
             self.errors[message] = self.errors.get(message, 0) + 1
+        self.failures += 1
 
     def add_errors(self, errors: Mapping[str, int]) -> None:
         """Take over what another process has counted."""

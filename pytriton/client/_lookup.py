@@ -47,7 +47,7 @@ class Lookup:
         return addresses
 
     def give_up(self) -> None:
-        """Wait no longer; may be called of any thread."""
+        """Wait no longer; may be called by any thread."""
         self._found = self._found or ConnectionAbortedError()
         self._ended.set()
 
