@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from pytriton.app.agreement import Sizes
 from pytriton.app.iterators import as_iterator, iterate_async
@@ -41,7 +42,8 @@ def serve_samples(model: str, function: Function, signature: Signature) -> Funct
     return wrapper
 
 
-class _Begun(NamedTuple):
+@dataclass(frozen=True)
+class _Begun:  # no tuple, which a worker would take for outputs in their order
     """The rows that were answered before it mattered which ones are of one request."""
 
     results: list[_Outputs]
