@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import atexit
 import functools
+import logging
 import weakref
 from typing import Protocol
 
 __all__ = ["stop_at_exit", "stop_running", "stopped"]
+
+LOGGER = logging.getLogger("pytriton.triton")
 
 
 class _Serving(Protocol):
@@ -33,7 +36,10 @@ def stopped(serving: _Serving) -> None:
 def stop_running() -> None:
     """Stop whatever serves."""
     for serving in list(_running):
-        serving.stop()
+        try:
+            serving.stop()
+        except Exception:  # the others still have to be stopped
+            LOGGER.exception("A server could not be stopped properly.")
 
 
 @functools.cache
