@@ -80,12 +80,14 @@ UnaryCall* NewUnaryCall(void* request, Complete complete, void* payload) {
 }
 
 void* BeginUnary(UnaryCall* call, void* allocator, void* allocator_payload) {
-  void* error = set_release_callback(call->request, UnaryCall::OnReleased, call);
-  if (error == nullptr) {
-    error = set_response_callback(call->request, allocator, allocator_payload, UnaryCall::OnComplete, call);
-  }
+  void* error =
+      set_response_callback(call->request, allocator, allocator_payload, UnaryCall::OnComplete, call);
   if (error != nullptr) {
     call->Release();
+    return error;
+  }
+  error = set_release_callback(call->request, UnaryCall::OnReleased, call);
+  if (error != nullptr) {  // the request, which refers to the call, is deleted without having been sent
     return error;
   }
   unary_calls.Add(call);

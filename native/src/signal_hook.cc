@@ -43,10 +43,13 @@ PYTRITON_EXPORT Handler signal(int number, Handler handler) {
     return real_signal(number, handler);
   }
   app = std::atoi(pid);
-  handlers[static_cast<size_t>(number)] = handler;
+  const Handler previous = handlers[static_cast<size_t>(number)].exchange(handler);
   struct sigaction action{};
   struct sigaction before{};
   action.sa_sigaction = OnSignal;
   action.sa_flags = SA_SIGINFO | SA_RESTART;
-  return sigaction(number, &action, &before) == 0 ? before.sa_handler : SIG_ERR;
+  if (sigaction(number, &action, &before) != 0) {
+    return SIG_ERR;
+  }
+  return previous != nullptr ? previous : before.sa_handler;
 }

@@ -18,7 +18,8 @@ __all__ = ["ended_by_signals", "interrupted_by_signals"]
 LOGGER = logging.getLogger("pytriton.triton")
 
 _EXIT_CODE_OF_SIGNALS: Final = 128
-_AT_ONCE_S: Final = 0.5
+_AT_ONCE_S: Final = 0.2
+"""Signals that come within so short a time are one: nobody presses Ctrl-C twice as fast."""
 
 
 @contextlib.contextmanager
@@ -53,6 +54,8 @@ def ended_by_signals() -> Iterator[None]:
         return
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
+        if any(handler.is_repeated() for handler in before.values()):
+            return
         for each in before:  # what is under way now is over in a moment, and must not be left halfway
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt(number)
@@ -84,9 +87,15 @@ class _Interrupt:
         self._begin_s = -math.inf
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        # Whoever sends SIGINT and SIGTERM at once wants one end, and a second interrupt would come in the
-        # midst of what the first one has begun. Once that is stopping, ended_by_signals() takes them.
-        if time.monotonic() - self._begin_s < _AT_ONCE_S:
+        if self.is_repeated():
             return
         self._begin_s = time.monotonic()
         raise KeyboardInterrupt(*(() if number == signal.SIGINT else (signal.Signals(number).name,)))
+
+    def is_repeated(self) -> bool:
+        """Whether a signal says what another one has just said.
+
+        Services are ended by a signal to each of their processes, and some pass it on, or by two signals. A
+        second interrupt would come in the midst of what the first one has begun.
+        """
+        return time.monotonic() - self._begin_s < _AT_ONCE_S

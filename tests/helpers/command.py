@@ -109,9 +109,9 @@ class Command:
         """Send it a signal."""
         self._process.send_signal(number)
 
-    def wait(self) -> int:
+    def wait(self, timeout_s: float = _TIMEOUT_S) -> int:
         """Its exit code."""
-        return self._process.wait(_TIMEOUT_S)
+        return self._process.wait(timeout_s)
 
     def close(self) -> None:
         """End it if it runs."""

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -349,6 +350,8 @@ def test_a_second_ctrl_c_does_not_wait(service: Path) -> None:
         command.signal(signal.SIGINT)
         while address.get("/v2/models/Scale/ready").status == 200:
             pass
+        with pytest.raises(subprocess.TimeoutExpired):  # longer than signals count as one
+            command.wait(0.3)
         command.signal(signal.SIGINT)
         with pytest.raises(ConnectionError):
             pending.reply()

@@ -37,10 +37,13 @@ def test_signals_at_once_interrupt_once(monkeypatch: pytest.MonkeyPatch) -> None
     assert handled == ["the first one"]
 
 
-def test_a_second_signal_ends_what_the_first_has_begun() -> None:
+def test_a_second_signal_ends_what_the_first_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     with interrupted_by_signals():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+        with ended_by_signals():
+            signal.raise_signal(signal.SIGTERM)  # at once: it says the same
+        monkeypatch.setattr(interruption, "_AT_ONCE_S", 0.0)
         with pytest.raises(SystemExit) as caught, ended_by_signals():
             signal.raise_signal(signal.SIGTERM)
     assert caught.value.code == 128 + signal.SIGTERM
