@@ -58,6 +58,8 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
+        # What a library of C says of a failed connection is said by our sentence.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         try:
             return super().invoke(ctx)
         except (Failure, PyTritonError, PyTritonClientError, UserCodeError) as error:
@@ -96,8 +98,11 @@ def _told(error: Exception) -> str:
 
 
 def _advice(error: Exception) -> str:
-    if type(error) is PyTritonClientTimeoutError:
-        return " With --timeout it may take longer."
+    more = " With --timeout it may take longer." if type(error) is PyTritonClientTimeoutError else ""
+    return more + _where_one_answers(error)
+
+
+def _where_one_answers(error: Exception) -> str:
     if not isinstance(error, PyTritonClientError) or _code_of(error) != NO_SERVER:
         return ""
     urls = [str(known.url) for known in announcements() if str(known.url) not in str(error)]

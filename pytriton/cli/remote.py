@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -63,8 +62,6 @@ class Remote:
 
 def remote(url: str | None, token: str | None, headers: Sequence[str] | None) -> Remote:
     """The server that options name."""
-    # What a library of C says of a failed connection is said by our sentence.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     known = announcements()
     if url is None:
         if len(known) > 1:

@@ -34,13 +34,16 @@ def echo(requests: list[Any]) -> list[Any]:
 
 
 ECHO = Model("echo", echo, [NUMBER], [NUMBER], ModelConfig(batching=False))
+# Its answers are known while the request is still being taken, but for those of the first time.
+CACHED = Model("echo", echo, [NUMBER], [NUMBER], ModelConfig(batching=False, response_cache=True))
 
 
 class Client:
     """Gives up each call after a time that it keeps such that half of them are answered."""
 
-    def __init__(self, server: Server, seed: int, *, deadlines: bool) -> None:
+    def __init__(self, server: Server, seed: int, *, deadlines: bool, numbers: int) -> None:
         self._server = server
+        self._numbers = numbers
         self._chance = random.Random(seed)
         self._deadlines = deadlines
         self._patience_s = 0.005
@@ -60,7 +63,7 @@ class Client:
         with grpc.insecure_channel(f"{LOCAL}:{self._server.grpc_port}", options) as channel:
             stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
             for number in range(CALLS):
-                self._ask(stub, number)
+                self._ask(stub, number % self._numbers)
 
     def _ask(self, stub: Any, number: int) -> None:
         request = service_pb2.ModelInferRequest(model_name="echo")
@@ -88,11 +91,17 @@ class Client:
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the bundled server is mended on x86-64")
-@pytest.mark.parametrize("deadlines", [False, True], ids=["cancelled", "deadline"])
-def test_calls_may_be_given_up_at_any_moment(caplog: pytest.LogCaptureFixture, deadlines: bool) -> None:
-    with running(ECHO) as server:
+@pytest.mark.parametrize(
+    ("model", "deadlines", "numbers"),
+    [(ECHO, False, CALLS), (ECHO, True, CALLS), (CACHED, False, 4)],
+    ids=["cancelled", "deadline", "cached"],
+)
+def test_calls_may_be_given_up_at_any_moment(
+    caplog: pytest.LogCaptureFixture, model: Model, deadlines: bool, numbers: int
+) -> None:
+    with running(model, config={"cache_config": ["local,size=4194304"]}) as server:
         pid = server_of(os.getpid())
-        clients = [Client(server, seed, deadlines=deadlines) for seed in range(CLIENTS)]
+        clients = [Client(server, seed, deadlines=deadlines, numbers=numbers) for seed in range(CLIENTS)]
         for client in clients:
             client.start()
         for client in clients:
