@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmarks.medians import Spread, difference_per_round, ratio_per_round, spread
@@ -13,6 +13,7 @@ from benchmarks.results import Results, Soak
 __all__ = ["Target", "evaluate"]
 
 _OURS = "pytriton"
+_LIMIT = "noop"
 _SOAK_TOLERANCE = 0.05
 _SOAK_SIZES = {"small": 10_000_000, "large": 100_000}
 _PEERS = {"noop": "the no-op", "pytriton_0_7": "PyTriton 0.7.0", "python_backend": "Triton's Python backend"}
@@ -58,8 +59,8 @@ def evaluate(results: Results) -> list[Target]:
 
 def _ratios(results: Results) -> Iterator[Target]:
     for load, peer, least in _RATIOS:
-        ours, theirs = (results.per_round(load, name, "rate") for name in (_OURS, peer))
-        yield _compare(
+        ours, theirs, limit = (results.per_round(load, name, "rate") for name in (_OURS, peer, _LIMIT))
+        target = _compare(
             f"{load}: requests/s against {_PEERS[peer]}",
             ratio_per_round(ours, theirs),
             "least",
@@ -67,6 +68,10 @@ def _ratios(results: Results) -> Iterator[Target]:
             "{:.2f}",
             " x",
         )
+        reached = None if peer == _LIMIT else ratio_per_round(limit, theirs)
+        if reached is not None:
+            target = replace(target, measured=f"{target.measured}; the no-op: {reached.median:.2f} x")
+        yield target
 
 
 def _latency(results: Results) -> Target:

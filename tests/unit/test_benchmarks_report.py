@@ -95,6 +95,12 @@ def test_target(results: Results, beginning: str, measured: str, met: bool | Non
     assert (target.measured, target.met) == (measured, met)
 
 
+def test_what_the_limit_reaches_against_a_peer(results: Results) -> None:
+    results.samples.append(make_sample("http-4-c32", "python_backend", 0, 50.0))
+    target = find(results, "http-4-c32: requests/s against Triton's Python backend")
+    assert (target.measured, target.met) == ("1.90 x; the no-op: 2.00 x", True)
+
+
 def test_short_soak_cannot_show_that_there_is_no_leak(results: Results) -> None:
     assert find(results, "resident memory after 10,000,000").met is None
 
