@@ -51,6 +51,14 @@ class TritonUrl:
             )
         if not hostname or any(character.isspace() or not character.isprintable() for character in hostname):
             raise PyTritonClientInvalidUrlError(f"Invalid url {url!r}: no host name; {_EXPECTED}.")
+        try:
+            hostname.encode(
+                "idna"
+            )  # as the resolver does, whose error would be taken for one of the connection
+        except UnicodeError as error:
+            raise PyTritonClientInvalidUrlError(
+                f"Invalid url {url!r}: there is no host of that name ({error}); {_EXPECTED}."
+            ) from None
         if port == 0:
             raise PyTritonClientInvalidUrlError(f"Invalid url {url!r}: there is no port 0; {_EXPECTED}.")
         found = cls(scheme, hostname, _DEFAULT_PORTS[scheme] if port is None else port)

@@ -45,7 +45,23 @@ def test_what_is_left_out_is_told(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "http://", ":8000", "ftp://h", "h:port", "h:99999", "h:0", "http://[::1", "a b", None, 8000, b"h"],
+    [
+        *(
+            "",
+            "http://",
+            ":8000",
+            "ftp://h",
+            "h:port",
+            "h:99999",
+            "h:0",
+            "http://[::1",
+            "a b",
+            None,
+            8000,
+            b"h",
+        ),
+        *("a..b", "x" * 64),
+    ],
 )
 def test_what_is_no_url(url: Any) -> None:
     with pytest.raises(
