@@ -199,7 +199,10 @@ class Session:
             )
             if not denied:
                 server = yield self._ask(ops.ServerMetadata(), waiting.remaining_s)
-                self.inference.binary = "binary_tensor_data" in (server.get("extensions") or ())
+                extensions = server.get("extensions") or ()
+                if "model_configuration" in extensions and is_unknown_model(cause):
+                    return None  # the model has come between the two questions
+                self.inference.binary = "binary_tensor_data" in extensions
         except PyTritonClientInferenceServerError:
             if denied:
                 raise cause from None
