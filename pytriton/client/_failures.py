@@ -174,7 +174,8 @@ def from_http_failure(
 def _describe(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
         return "connection refused: nothing listens there; is the server running, and on this port?"
-    if type(error).__name__ == "SSLEOFError":  # of a module that is not loaded for nothing
+    # Of a module that is not loaded for nothing.
+    if type(error).__name__ in ("SSLEOFError", "SSLZeroReturnError"):
         return "the server ended the handshake of TLS; does it speak TLS on this port?"
     if isinstance(error, ConnectionResetError):
         return "the server closed the connection before it answered"

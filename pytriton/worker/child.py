@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from types import FrameType
 from typing import Any, Final
 
 from pytriton.exceptions import PyTritonUnrecoverableError
@@ -26,6 +25,7 @@ from pytriton.worker.lifeline import die_with
 from pytriton.worker.line import MOST_TEXT, Garbage, Line
 from pytriton.worker.loop import Worker
 from pytriton.worker.remote_log import LineHandler, set_levels
+from pytriton.worker.sigterm import leave_sigterm_to_the_application
 
 __all__ = ["main"]
 
@@ -36,10 +36,7 @@ def main(setup: Mapping[str, Any]) -> None:
     """Serve until the application says stop; does not return."""
     # Ctrl-C is for the application, which lets the requests end before it ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # So is SIGTERM, which those who stop a service send to all of its processes. What the function runs
-    # has to hear it, and would inherit that it is ignored.
-    signal.signal(signal.SIGTERM, _go_on)
-    os.register_at_fork(after_in_child=_hear_sigterm)
+    leave_sigterm_to_the_application()
     die_with(setup["lifeline"])
     if sys.stderr is not None:
         faulthandler.enable()
@@ -152,15 +149,6 @@ class _Child:
         finally:
             self._check_running = False
         self._line.send("health", text=text[-MOST_TEXT:])
-
-
-def _go_on(_number: int, _frame: FrameType | None) -> None:
-    pass
-
-
-def _hear_sigterm() -> None:
-    if signal.getsignal(signal.SIGTERM) is _go_on:  # else the function has one of its own
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _traced(function: Callable[..., Any], trace_config: list[str]) -> Callable[..., Any]:

@@ -95,16 +95,17 @@ def _fork() -> None:
 
 
 def _terminate_children() -> None:
-    """A process forked, and a program run: both hear SIGTERM."""
-    forked = os.fork()
-    if forked == 0:
-        time.sleep(1000)
-        os._exit(0)
+    """Processes forked, and a program run: all hear SIGTERM, also those that have hardly begun."""
+    for _ in range(50):
+        forked = os.fork()
+        if forked == 0:
+            time.sleep(1000)
+            os._exit(0)
+        os.kill(forked, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == -signal.SIGTERM
     program = subprocess.Popen(["sleep", "1000"])
     program.terminate()
     assert program.wait() == -signal.SIGTERM
-    os.kill(forked, signal.SIGTERM)
-    assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == -signal.SIGTERM
 
 
 def _block_signals() -> None:

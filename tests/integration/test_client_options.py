@@ -77,7 +77,7 @@ def test_priorities(server: Server, url: str) -> None:
 def test_times_in_the_queue(server: Server, url: str) -> None:
     with FuturesModelClient(url, "note") as client:
         plug = _plugged(server, client)
-        late = client.infer_sample([1], options=InferOptions(queue_timeout_us=1000))
+        late = client.infer_sample([1], options=InferOptions(queue_timeout_us=1))
         patient = client.infer_sample([2], options=InferOptions(queue_timeout_us=9 * 10**8))
         wait_for_queue(server, "note", 2)
         gate.open()

@@ -154,6 +154,8 @@ def test_version_that_cannot_be_added(serve: Callable[..., Server]) -> None:
         for _ in range(2):
             with broken_workers():
                 model("m", times(3), version=2).bind_to(server.triton)
+            # The server says so before it has done with the version.
+            wait_until(lambda: states(server, "m")["2"] != "UNLOADING", "the end of the version")
             assert states(server, "m") == {"1": "READY", "2": "UNAVAILABLE"}
             assert is_ready(server)
             assert server.triton.is_alive()

@@ -2,10 +2,14 @@
 from __future__ import annotations
 
 import pickle
+import ssl
 
 import pytest
 
 from pytriton.client import exceptions
+from pytriton.client._failures import CONNECTING, from_http_failure
+from pytriton.client._flow import Exchange
+from pytriton.client._operations import ServerLive
 from pytriton.client.exceptions import (
     PyTritonClientConnectionError,
     PyTritonClientError,
@@ -52,3 +56,11 @@ def test_parents_of_earlier_versions() -> None:
 def test_what_they_carry() -> None:
     assert PyTritonClientInferenceServerError("x", ErrorCode.UNAVAILABLE).code is ErrorCode.UNAVAILABLE
     assert PyTritonClientConnectionError("x", True).sent
+
+
+@pytest.mark.parametrize("error", [ssl.SSLEOFError(8, "EOF"), ssl.SSLZeroReturnError(6, "closed")])
+def test_a_server_that_ends_the_handshake_may_speak_no_tls(error: OSError) -> None:
+    asked = Exchange(ServerLive(), 1.0, {}, "server")
+    told = from_http_failure(error, CONNECTING, asked, "https://h:1", closed=False)
+    assert isinstance(told, PyTritonClientConnectionError)
+    assert "does it speak TLS on this port?" in str(told)
