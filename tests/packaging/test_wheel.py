@@ -111,8 +111,10 @@ def test_libraries_of_our_own_export_only_what_is_called(elves: dict[str, Elf]) 
         "TRITONSERVER_InferenceRequestCancel",
         "TRITONSERVER_InferenceRequestDelete",
         "TRITONSERVER_InferenceRequestNew",
+        "TRITONSERVER_InferenceRequestSetReleaseCallback",
         "TRITONSERVER_InferenceRequestSetResponseCallback",
         "TRITONSERVER_ResponseAllocatorNew",
+        "TRITONSERVER_ServerInferAsync",
         "TRITONSERVER_ServerIsReady",
         "TRITONSERVER_ServerModelConfig",
         "TRITONSERVER_ServerModelIsReady",
@@ -125,6 +127,7 @@ def test_libraries_of_our_own_export_only_what_is_called(elves: dict[str, Elf]) 
         "pytriton_set_model_check",
         "pytriton_set_request_gate",
         "send",
+        "signal",
     }
     backend = elves[BACKEND]
     assert backend.exported
