@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from pytriton.app.iterators import as_iterator, iterate_async
 from pytriton.app.parameters import ParameterReader
-from pytriton.app.quick import quick_call
+from pytriton.app.quick import checked_call
 from pytriton.app.signature import Signature
 from pytriton.app.tensors import Tensors
 from pytriton.batching.batch import batch
@@ -38,17 +38,7 @@ def _whole_arrays(function: Function, signature: Signature, tensors: Tensors) ->
         return _async_stream(function, tensors) if signature.is_async else _stream(function, tensors)
     if signature.is_async:
         return _coroutine(function, tensors)
-    sizes_of, encode = tensors.dimensions.sizes, tensors.encode
-    quick = quick_call(function, signature, sizes_of, lambda result, arrays: encode(result, sizes_of(arrays)))
-    return quick or _function(function, tensors)
-
-
-def _function(function: Function, tensors: Tensors) -> Function:
-    def call(**given: Any) -> Any:
-        sizes = tensors.dimensions.sizes(given)
-        return tensors.encode(function(**tensors.arguments(given)), sizes)
-
-    return call
+    return checked_call(function, signature, tensors)
 
 
 def _coroutine(function: Function, tensors: Tensors) -> Function:

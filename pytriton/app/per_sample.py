@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from pytriton.app.agreement import Sizes
 from pytriton.app.iterators import as_iterator, iterate_async
 from pytriton.app.parameters import ParameterReader
-from pytriton.app.quick import quick_call
+from pytriton.app.quick import checked_call
 from pytriton.app.signature import Signature
 from pytriton.app.tensors import Tensors
 from pytriton.batching.batch import finish_batch
@@ -54,11 +54,9 @@ class _Begun:  # no tuple, which a worker would take for outputs in their order
 class _Samples:
     def __init__(self, model: str, function: Function, signature: Signature) -> None:
         self._function = function
-        self._tensors = tensors = Tensors(model, signature)
+        self._tensors = Tensors(model, signature)
         self._reader = ParameterReader(model, signature.parameters) if signature.parameters else None
-        sizes_of, encode = tensors.dimensions.sizes, tensors.encode
-        quick = quick_call(function, signature, sizes_of, lambda result, row: encode(result, sizes_of(row)))
-        self._answer = quick or self._answer_slowly
+        self._answer = checked_call(function, signature, self._tensors)
 
     def function(self) -> Function:
         """Calls the function row by row."""
@@ -183,10 +181,6 @@ class _Samples:
             return self._tensors.stack(answer)
         except PyTritonInferenceError as error:
             return error
-
-    def _answer_slowly(self, **given: Any) -> _Outputs:
-        sizes = self._tensors.dimensions.sizes(given)
-        return self._tensors.encode(self._function(**self._tensors.arguments(given)), sizes)
 
     def _call(self, row: _Row, given: Mapping[str, Any]) -> Any:
         return self._function(**self._tensors.arguments(row), **given)

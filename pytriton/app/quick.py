@@ -15,13 +15,27 @@ import numpy as np
 from pytriton import dtypes
 from pytriton.app.signature import Signature
 from pytriton.app.tensor_type import BATCH, Dimension, Form, TensorType
+from pytriton.app.tensors import Tensors
+from pytriton.request import Array
 
-__all__ = ["quick_call"]
+__all__ = ["checked_call"]
 
 _PREFIX: Final = "_pytriton_"
 
 
-def quick_call(
+def checked_call(function: Callable[..., Any], signature: Signature, tensors: Tensors) -> Callable[..., Any]:
+    """A function called with arrays, or with rows of them, by name; its outputs by name. All are checked."""
+    sizes_of, encode = tensors.dimensions.sizes, tensors.encode
+
+    def call(**given: Any) -> dict[str, Array]:
+        sizes = sizes_of(given)
+        return encode(function(**tensors.arguments(given)), sizes)
+
+    quick = _quick_call(function, signature, sizes_of, lambda result, given: encode(result, sizes_of(given)))
+    return quick or call
+
+
+def _quick_call(
     function: Callable[..., Any],
     signature: Signature,
     check: Callable[[Mapping[str, Any]], Any],
