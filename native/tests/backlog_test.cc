@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backlog.h"
+#include "backend/backlog.h"
 
 #include <doctest/doctest.h>
 

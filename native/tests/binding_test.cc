@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "binding.h"
+#include "backend/binding.h"
 
 #include <doctest/doctest.h>
 

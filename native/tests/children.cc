@@ -15,10 +15,10 @@
 #include <stdexcept>
 #include <utility>
 
-#include "control.h"
+#include "backend/control.h"
+#include "backend/model_registry.h"
 #include "core/socket.h"
 #include "fake_triton.h"
-#include "model_registry.h"
 
 extern char** environ;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "control.h"
+#include "backend/control.h"
 
 #include <doctest/doctest.h>
 #include <sys/socket.h>
@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "backend/model.h"
 #include "fake_triton.h"
-#include "model.h"
 #include "shortage.h"
 #include "support.h"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Everything that a process says of the metrics of its functions.
+#include "backend/user_metrics.h"
 #include "core/failure.h"
 #include "fuzz.h"
 #include "metric_writer.h"
-#include "user_metrics.h"
 
 namespace pytriton::testing {
 

@@ -7,13 +7,13 @@
 #include <memory>
 #include <vector>
 
+#include "backend/gather.h"
+#include "backend/scatter.h"
 #include "core/failure.h"
 #include "core/results.h"
 #include "fake_triton.h"
 #include "fuzz.h"
-#include "gather.h"
 #include "result_writer.h"
-#include "scatter.h"
 
 // Its macros do nothing where the sanitizer is off.
 #include <sanitizer/asan_interface.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gather.h"
+#include "backend/gather.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "instance.h"
+#include "backend/instance.h"
 
 #include <doctest/doctest.h>
 

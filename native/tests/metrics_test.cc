@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "instance.h"
-#include "model_metrics.h"
+#include "backend/instance.h"
+#include "backend/model_metrics.h"
 #include "serving.h"
 #include "support.h"
 

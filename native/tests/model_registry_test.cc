@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model_registry.h"
+#include "backend/model_registry.h"
 
 #include <doctest/doctest.h>
 

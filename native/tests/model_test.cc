@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model.h"
+#include "backend/model.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "scatter.h"
+#include "backend/scatter.h"
 
 #include <doctest/doctest.h>
 

@@ -10,11 +10,11 @@
 #include <utility>
 #include <vector>
 
-#include "binding.h"
+#include "backend/binding.h"
+#include "backend/instance.h"
+#include "backend/model.h"
 #include "fake_triton.h"
 #include "fake_worker.h"
-#include "instance.h"
-#include "model.h"
 #include "support.h"
 
 namespace pytriton::testing {

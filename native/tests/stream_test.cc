@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "batch.h"
+#include "backend/batch.h"
 #include "core/failure.h"
 #include "result_writer.h"
 #include "serving.h"

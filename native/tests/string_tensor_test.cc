@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "string_tensor.h"
+#include "backend/string_tensor.h"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Metrics that functions declare: what processes say of them, and what stands at the metrics endpoint.
-#include "user_metrics.h"
+#include "backend/user_metrics.h"
 
 #include <doctest/doctest.h>
 #include <sys/socket.h>
@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "backend/metrics_port.h"
 #include "core/failure.h"
 #include "fake_worker.h"
 #include "metric_writer.h"
-#include "metrics_port.h"
 #include "support.h"
 
 namespace pytriton {

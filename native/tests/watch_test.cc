@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "watch.h"
+#include "backend/watch.h"
 
 #include <doctest/doctest.h>
 

@@ -16,8 +16,8 @@ from pytriton.exceptions import PyTritonServerError
 __all__ = [
     "SERVER_VARIABLE",
     "ServerBinary",
-    "locate_arguments_library",
     "locate_backends",
+    "locate_preload_library",
     "locate_server",
 ]
 
@@ -25,7 +25,7 @@ SERVER_VARIABLE: Final = "PYTRITON_TRITONSERVER"
 _BACKENDS_VARIABLE: Final = "PYTRITON_BACKEND_DIRECTORY"
 _CONTAINER_SERVER: Final = Path("/opt/tritonserver/bin/tritonserver")
 _NAME: Final = "tritonserver"
-_ARGUMENTS_LIBRARY: Final = "libpytriton_arguments.so"
+_PRELOAD_LIBRARY: Final = "libpytriton_preload.so"
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ def locate_backends() -> Path:
     return directory
 
 
-def locate_arguments_library() -> Path:
+def locate_preload_library() -> Path:
     """Find what is preloaded into a server."""
-    library = (_native.BACKEND_DIRECTORY or locate_backends()) / BACKEND_NAME / _ARGUMENTS_LIBRARY
+    library = (_native.BACKEND_DIRECTORY or locate_backends()) / BACKEND_NAME / _PRELOAD_LIBRARY
     if not library.is_file():
         raise PyTritonServerError(
             f"{library} is missing, without which the access token would be in the process list, "

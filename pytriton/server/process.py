@@ -20,9 +20,9 @@ from pytriton import exit_status
 from pytriton.exceptions import PyTritonServerError
 from pytriton.limits import address_space_limit
 from pytriton.server import logs
-from pytriton.server.arguments import Start, preloading
 from pytriton.server.control import ControlChannel
 from pytriton.server.ports import Endpoint, is_listening, is_running, unsent_sockets, why_not_listening
+from pytriton.server.preload import Start, preloading
 from pytriton.standard_streams import standard_streams
 
 __all__ = ["CONTROL_VARIABLE", "ServerProcess", "StopResult"]

@@ -37,7 +37,7 @@ __all__ = ["ServerRun"]
 LOGGER = logging.getLogger("pytriton.triton")
 
 _WORKSPACE_VARIABLE: Final = "PYTRITON_WORKSPACE"
-# native/src/grpc_hook.cc knows the bundled server for this kind of machine from within.
+# native/src/preload/grpc_hook.cc knows the bundled server for this kind of machine from within.
 _MEND_VARIABLE: Final = "PYTRITON_MEND_GRPC"
 _MENDED_MACHINE: Final = "x86_64"
 _REQUESTS_VARIABLE: Final = "PYTRITON_REQUESTS_PER_MODEL"

@@ -14,7 +14,7 @@ import tritonclient.utils
 
 from pytriton import _native
 from pytriton.exceptions import PyTritonServerError
-from pytriton.server.arguments import preloading
+from pytriton.server.preload import preloading
 from pytriton.triton import TRITON_ACCESS_HEADER, Triton, TritonSecurityConfig
 from tests.helpers.processes import servers_of
 from tests.helpers.server import Server, local_config, running
@@ -158,7 +158,7 @@ def test_server_into_which_nothing_can_be_preloaded(tmp_path: Path, monkeypatch:
     backends = _native.BACKEND_DIRECTORY
     broken = tmp_path / "backends"
     (broken / "pytriton").mkdir(parents=True)
-    (broken / "pytriton" / "libpytriton_arguments.so").write_bytes(b"not a library")
+    (broken / "pytriton" / "libpytriton_preload.so").write_bytes(b"not a library")
     monkeypatch.setattr("pytriton._native.BACKEND_DIRECTORY", broken)
     monkeypatch.setenv("PYTRITON_BACKEND_DIRECTORY", str(backends))
     config, _ = local_config(metrics_interval_ms=50)

@@ -13,7 +13,7 @@ import pytest
 from elf import Elf, is_elf, read_elf
 
 BACKEND = "pytriton/_native/backends/pytriton/libtriton_pytriton.so"
-ARGUMENTS = "pytriton/_native/backends/pytriton/libpytriton_arguments.so"
+PRELOAD = "pytriton/_native/backends/pytriton/libpytriton_preload.so"
 SERVER = "pytriton/_native/triton/tritonserver/bin/tritonserver"
 CACHE = "pytriton/_native/triton/tritonserver/caches/local/libtritoncache_local.so"
 
@@ -48,7 +48,7 @@ def test_tag_is_for_every_python_and_true_of_the_files(built_wheel: Path, elves:
 
 
 def test_holds_the_backend_the_server_and_the_cache(names: list[str]) -> None:
-    assert {BACKEND, ARGUMENTS, SERVER, CACHE, "pytriton/py.typed", "pytriton/_native/triton/LICENSE"} <= set(
+    assert {BACKEND, PRELOAD, SERVER, CACHE, "pytriton/py.typed", "pytriton/_native/triton/LICENSE"} <= set(
         names
     )
 
@@ -87,7 +87,7 @@ def test_every_shipped_library_is_needed(elves: dict[str, Elf]) -> None:
         name = pending.pop()
         reached.add(name)
         pending |= {by_file[library] for library in elves[name].needed if library in by_file} - reached
-    assert set(elves) - reached == {BACKEND, ARGUMENTS}
+    assert set(elves) - reached == {BACKEND, PRELOAD}
 
 
 @pytest.mark.parametrize("name", [SERVER, CACHE])
@@ -99,7 +99,7 @@ def test_rpath_leads_to_the_libraries(elves: dict[str, Elf], name: str) -> None:
     assert "pytriton/_native/nvidia_pytriton.libs" in folders
 
 
-@pytest.mark.parametrize("name", [BACKEND, ARGUMENTS])
+@pytest.mark.parametrize("name", [BACKEND, PRELOAD])
 def test_libraries_of_our_own_need_only_the_c_library(elves: dict[str, Elf], name: str) -> None:
     needed = elves[name].needed
     assert not [library for library in needed if not library.startswith(("libc.", "libm.", "ld-linux"))]
@@ -107,7 +107,7 @@ def test_libraries_of_our_own_need_only_the_c_library(elves: dict[str, Elf], nam
 
 
 def test_libraries_of_our_own_export_only_what_is_called(elves: dict[str, Elf]) -> None:
-    assert set(elves[ARGUMENTS].exported) == {
+    assert set(elves[PRELOAD].exported) == {
         "TRITONSERVER_InferenceRequestCancel",
         "TRITONSERVER_InferenceRequestDelete",
         "TRITONSERVER_InferenceRequestNew",
