@@ -14,7 +14,7 @@ import grpc.aio
 
 from pytriton.bench.arrivals import due_times
 from pytriton.bench.plan import METHOD, NS_PER_S, Plan, Seen
-from pytriton.client._grpc import channel_credentials, channel_options
+from pytriton.client._grpc.transport import channel_credentials, channel_options
 from pytriton.client.options import Tls
 
 __all__ = ["GrpcLoad"]

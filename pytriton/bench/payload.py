@@ -7,12 +7,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytriton.client._grpc_wire import encode as encode_grpc
-from pytriton.client._http_body import message_of
-from pytriton.client._operations import Infer
-from pytriton.client._request import Call
-from pytriton.client._session import Session
-from pytriton.client._wire import encode as encode_http
+from pytriton.client._core.operations import Infer
+from pytriton.client._core.request import Call
+from pytriton.client._core.session import Session
+from pytriton.client._grpc.wire import encode as encode_grpc
+from pytriton.client._http.body import message_of
+from pytriton.client._http.wire import encode as encode_http
 from pytriton.client.exceptions import PyTritonClientValueError
 from pytriton.model_config.triton_model_config import TensorSpec, TritonModelConfig
 from pytriton.model_config.warmup import WarmupInput, generate_warmup_data

@@ -7,31 +7,31 @@ import itertools
 import re
 from typing import Final
 
-from pytriton.client import _advice
+from pytriton.client._core import advice
 
 __all__ = ["IN_OPTIONS", "in_options"]
 
 IN_OPTIONS: Final = {
-    _advice.CAST: "give values that it can hold",
-    _advice.CAST_TO_BYTES: "give text in quotes, or a file of strings",
-    _advice.CREDENTIALS: "use --token or --header",
-    _advice.OTHER_TOKEN: "another one than was given",
-    _advice.SET_RESERVED: "commands cannot set it",
-    _advice.SPLIT: "give fewer rows",
-    _advice.STREAMING_CLIENT: "it is asked over gRPC: give --url grpc://host:port",
-    _advice.TLS: (
+    advice.CAST: "give values that it can hold",
+    advice.CAST_TO_BYTES: "give text in quotes, or a file of strings",
+    advice.CREDENTIALS: "use --token or --header",
+    advice.OTHER_TOKEN: "another one than was given",
+    advice.SET_RESERVED: "commands cannot set it",
+    advice.SPLIT: "give fewer rows",
+    advice.STREAMING_CLIENT: "it is asked over gRPC: give --url grpc://host:port",
+    advice.TLS: (
         "Name a file with the certificates to trust in the environment: SSL_CERT_FILE for https, "
         "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH for grpcs."
     ),
-    _advice.TOKEN: (
+    advice.TOKEN: (
         "The endpoint is restricted: give the server's token with --token or in PYTRITON_TOKEN; "
         "`pytriton serve` shows it."
     ),
-    _advice.TOKEN_FOR_LIST: "needs --token",
-    _advice.USE_BATCH: "for a batch leave out --sample",
-    _advice.USE_SAMPLE: "for a single sample leave out --batch",
-    _advice.USE_SAMPLE_INSTEAD: "leave out --batch",
-    _advice.WAIT: "If the model is still to come, `pytriton models` shows when it is ready.",
+    advice.TOKEN_FOR_LIST: "needs --token",
+    advice.USE_BATCH: "for a batch leave out --sample",
+    advice.USE_SAMPLE: "for a single sample leave out --batch",
+    advice.USE_SAMPLE_INSTEAD: "leave out --batch",
+    advice.WAIT: "If the model is still to come, `pytriton models` shows when it is ready.",
 }
 """What commands say in the place of the clients' advice."""
 

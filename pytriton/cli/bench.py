@@ -27,7 +27,7 @@ from pytriton.cli.columns import Column, print_table
 from pytriton.cli.exits import BAD_INPUT, FAILED, INTERRUPTED, Failure
 from pytriton.cli.output import console, errors, note, print_json
 from pytriton.cli.remote import HeaderOption, Remote, TimeoutOption, TokenOption, UrlOption, remote
-from pytriton.client._session import Session
+from pytriton.client._core.session import Session
 from pytriton.monitor.number import number
 from pytriton.monitor.server import Server
 

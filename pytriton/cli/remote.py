@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from pytriton.cli.exits import BAD_INPUT, Failure
-from pytriton.client._url import TritonUrl
+from pytriton.client._core.url import TritonUrl
 from pytriton.constants import DEFAULT_METRICS_PORT
 from pytriton.launch.announcement import Announcement, announcements
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytriton.client._flow import Transport
-from pytriton.client._settings import Settings
+from pytriton.client._core.flow import Transport
+from pytriton.client._core.settings import Settings
 
 __all__ = ["transport_type"]
 
@@ -14,9 +14,9 @@ __all__ = ["transport_type"]
 def transport_type(settings: Settings) -> Callable[[Settings], Transport]:
     """The transport for a URL; only what it needs is loaded."""
     if settings.url.protocol == "grpc":
-        from pytriton.client._grpc import GrpcTransport
+        from pytriton.client._grpc.transport import GrpcTransport
 
         return GrpcTransport
-    from pytriton.client._http import HttpTransport
+    from pytriton.client._http.transport import HttpTransport
 
     return HttpTransport

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any, Final, TypeAlias
 
-from pytriton.client._config import config_from_json
+from pytriton.client._core.config import config_from_json
 from pytriton.client.exceptions import PyTritonClientTimeoutError
 
 __all__ = [

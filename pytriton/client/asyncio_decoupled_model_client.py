@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pytriton.client._async import AsyncClient
-from pytriton.client._inference import StreamRequest
-from pytriton.client._request import Call
-from pytriton.client._streams_aio import AsyncResponses, AsyncStreamCall
-from pytriton.client._tensors import Array
+from pytriton.client._base.client_aio import AsyncClient
+from pytriton.client._base.streams_aio import AsyncResponses, AsyncStreamCall
+from pytriton.client._core.inference import StreamRequest
+from pytriton.client._core.request import Call
+from pytriton.client._core.tensors import Array
 
 __all__ = ["AsyncioDecoupledModelClient"]
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from pytriton.client._async import AsyncClient
-from pytriton.client._request import Call
-from pytriton.client._tensors import Array
+from pytriton.client._base.client_aio import AsyncClient
+from pytriton.client._core.request import Call
+from pytriton.client._core.tensors import Array
 
 __all__ = ["AsyncioModelClient"]
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from pytriton.client._base import BaseModelClient
-from pytriton.client._settings import DEFAULT_INFERENCE_TIMEOUT_S
+from pytriton.client._base.client import BaseModelClient
+from pytriton.client._core.settings import DEFAULT_INFERENCE_TIMEOUT_S
 from pytriton.client.asyncio_decoupled_model_client import AsyncioDecoupledModelClient
 from pytriton.client.asyncio_model_client import AsyncioModelClient
 from pytriton.client.decoupled_model_client import DecoupledModelClient

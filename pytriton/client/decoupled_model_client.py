@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from pytriton.client._blocking import BlockingClient
-from pytriton.client._request import Call
-from pytriton.client._streams import Responses
+from pytriton.client._base.client_blocking import BlockingClient
+from pytriton.client._base.streams import Responses
+from pytriton.client._core.request import Call
 
 __all__ = ["DecoupledModelClient"]
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
-from pytriton.client._future import AbortableFuture, settled_here
-from pytriton.client._pool import Pool
-from pytriton.client._tensors import Array
-from pytriton.client._tracing import in_context
+from pytriton.client._core.tensors import Array
+from pytriton.client._core.tracing import in_context
+from pytriton.client._threads.future import AbortableFuture, settled_here
+from pytriton.client._threads.pool import Pool
 from pytriton.client.exceptions import PyTritonClientQueueFullError, PyTritonClientValueError
 from pytriton.client.model_client import ModelClient
 from pytriton.client.options import Compression, InferOptions, Retry, SharedMemory, Tls, is_integer

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from pytriton.client._blocking import BlockingClient
-from pytriton.client._request import Call
-from pytriton.client._tensors import Array
+from pytriton.client._base.client_blocking import BlockingClient
+from pytriton.client._core.request import Call
+from pytriton.client._core.tensors import Array
 
 __all__ = ["ModelClient"]
 

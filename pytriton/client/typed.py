@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from pytriton.client._tensors import Array
+from pytriton.client._core.tensors import Array
 
 __all__ = ["ModelStub", "Source", "text", "texts"]
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from pytriton.client._url import TritonUrl
+from pytriton.client._core.url import TritonUrl
 from pytriton.client._waits import (
     LATEST_MODEL_VERSION,
     ModelState,

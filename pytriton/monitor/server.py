@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final
 
-from pytriton.client import _operations as ops
-from pytriton.client._flow import Exchange, Transport, run
-from pytriton.client._request import check_headers
-from pytriton.client._session import Session
-from pytriton.client._settings import Settings
-from pytriton.client._url import TritonUrl
+from pytriton.client._core import operations as ops
+from pytriton.client._core.flow import Exchange, Transport, run
+from pytriton.client._core.request import check_headers
+from pytriton.client._core.session import Session
+from pytriton.client._core.settings import Settings
+from pytriton.client._core.url import TritonUrl
 from pytriton.client.auth import create_auth_headers
 from pytriton.client.exceptions import (
     PyTritonClientAccessDeniedError,
@@ -175,9 +175,9 @@ def _kind_of(operation: ops.Operation) -> str:
 
 def _transport(settings: Settings) -> Transport:
     if settings.url.protocol == "grpc":
-        from pytriton.client._grpc import GrpcTransport
+        from pytriton.client._grpc.transport import GrpcTransport
 
         return GrpcTransport(settings)
-    from pytriton.client._http import HttpTransport
+    from pytriton.client._http.transport import HttpTransport
 
     return HttpTransport(settings)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
-from pytriton.client._blocking import BlockingClient
-from pytriton.client._flow import Exchange, Flow, Transport
-from pytriton.client._request import Call
-from pytriton.client._tensors import Array
+from pytriton.client._base.client_blocking import BlockingClient
+from pytriton.client._core.flow import Exchange, Flow, Transport
+from pytriton.client._core.request import Call
+from pytriton.client._core.tensors import Array
 from pytriton.client.exceptions import PyTritonClientClosedError, PyTritonClientError
 from pytriton.testing._job import Job
 from pytriton.testing._model import LocalModel

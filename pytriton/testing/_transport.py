@@ -7,10 +7,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pytriton.client import _failures
-from pytriton.client import _operations as ops
-from pytriton.client._flow import Exchange
-from pytriton.client._tensors import decode_data
+from pytriton.client._core import failures
+from pytriton.client._core import operations as ops
+from pytriton.client._core.flow import Exchange
+from pytriton.client._core.tensors import decode_data
 from pytriton.client.exceptions import PyTritonClientError, PyTritonClientTimeoutError
 from pytriton.dtypes import from_name
 from pytriton.exceptions import ErrorCode
@@ -118,4 +118,4 @@ class LocalTransport:
 
     @staticmethod
     def _error(code: ErrorCode, text: str, what: str) -> PyTritonClientError:
-        return _failures.from_grpc_status(code.grpc_status, text, what, URL)
+        return failures.from_grpc_status(code.grpc_status, text, what, URL)

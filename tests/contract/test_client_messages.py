@@ -16,10 +16,11 @@ from tritonclient.grpc._utils import _get_inference_request
 from tritonclient.utils import np_to_triton_dtype
 
 from pytriton import dtypes
-from pytriton.client import _grpc_wire, _wire
-from pytriton.client import _operations as ops
-from pytriton.client._grpc_messages import SCHEMA, message
-from pytriton.client._tensors import TensorData, encode_array
+from pytriton.client._core import operations as ops
+from pytriton.client._core.tensors import TensorData, encode_array
+from pytriton.client._grpc import wire as grpc_wire
+from pytriton.client._grpc.messages import SCHEMA, message
+from pytriton.client._http import wire as http_wire
 from pytriton.client.exceptions import PyTritonClientInferenceServerError
 
 _ENUM, _INT32 = 14, 5
@@ -109,7 +110,7 @@ def test_grpc_requests_say_the_same(
         outputs=wanted,
         **defaults | options,
     )
-    ours = service_pb2.ModelInferRequest.FromString(_grpc_wire.encode(infer(arrays, options, outputs)))
+    ours = service_pb2.ModelInferRequest.FromString(grpc_wire.encode(infer(arrays, options, outputs)))
     assert ours == theirs
 
 
@@ -124,8 +125,8 @@ def test_http_requests_say_the_same(
     body, length = tritonclient.http.InferenceServerClient.generate_request_body(
         list(inputs_of(tritonclient.http, arrays)), outputs=wanted, **given
     )
-    request = _wire.encode(infer(arrays, options, outputs))
-    whole, head = b"".join(request.body), int(request.headers[_wire.HEADER_LENGTH])
+    request = http_wire.encode(infer(arrays, options, outputs))
+    whole, head = b"".join(request.body), int(request.headers[http_wire.HEADER_LENGTH])
     assert json.loads(whole[:head]) == json.loads(body[:length])
     assert whole[head:] == bytes(body[length or len(body) :])
     version = options.get("model_version")
@@ -151,10 +152,10 @@ def response(arrays: dict[str, Any], *, raw: bool) -> Any:
 @pytest.mark.parametrize("arrays", ARRAYS)
 def test_grpc_responses_are_read(arrays: dict[str, Any]) -> None:
     data = response(arrays, raw=True).SerializeToString()
-    for name, array in _grpc_wire.decode(infer({}, {}), data, "here").items():
+    for name, array in grpc_wire.decode(infer({}, {}), data, "here").items():
         np.testing.assert_array_equal(array, arrays[name])
         assert array.flags.writeable
-    decode_stream = _grpc_wire.stream_decoder("here")
+    decode_stream = grpc_wire.stream_decoder("here")
     part = service_pb2.ModelStreamInferResponse(infer_response=response(arrays, raw=True))
     assert list(decode_stream(part.SerializeToString())) == list(arrays)
     part.error_message = "no"
@@ -165,7 +166,7 @@ def test_grpc_responses_are_read(arrays: dict[str, Any]) -> None:
 @pytest.mark.parametrize("arrays", ARRAYS[:3])
 def test_typed_contents_are_read(arrays: dict[str, Any]) -> None:
     data = response(arrays, raw=False).SerializeToString()
-    for name, array in _grpc_wire.decode(infer({}, {}), data, "here").items():
+    for name, array in grpc_wire.decode(infer({}, {}), data, "here").items():
         np.testing.assert_array_equal(array, arrays[name])
         assert array.dtype == arrays[name].dtype
 
@@ -180,8 +181,8 @@ def test_http_responses_are_read_as_tritonclient_reads_them(arrays: dict[str, An
         outputs.append({"name": name, "datatype": datatype.name, "shape": array.shape, "parameters": size})
         tail += data
     head = json.dumps({"model_name": "m", "outputs": outputs}).encode()
-    reply = _wire.HttpReply(200, {_wire.HEADER_LENGTH: str(len(head))}, bytearray(head + tail))
-    ours = _wire.decode(infer({}, {}), reply, "here")
+    reply = http_wire.HttpReply(200, {http_wire.HEADER_LENGTH: str(len(head))}, bytearray(head + tail))
+    ours = http_wire.decode(infer({}, {}), reply, "here")
     theirs = tritonclient.http.InferenceServerClient.parse_response_body(head + tail, header_length=len(head))
     assert list(ours) == list(arrays)
     for name, array in ours.items():

@@ -27,9 +27,9 @@ def test_every_class_is_told_of(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["init_timeout_s", "inference_timeout_s"])
 def test_defaults(name: str) -> None:
-    from pytriton.client import _settings
+    from pytriton.client._core import settings
 
-    default = getattr(_settings, f"DEFAULT_{name.upper()}")
+    default = getattr(settings, f"DEFAULT_{name.upper()}")
     assert f"| `{name}` | {default:.0f} s |" in PAGE
 
 

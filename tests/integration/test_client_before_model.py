@@ -53,7 +53,7 @@ def test_waits_for_a_model_that_may_be_coming(
 def test_does_not_wait_for_ever(
     serve: Callable[..., Server], protocol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytriton.client._session._START_S", 0.2)
+    monkeypatch.setattr("pytriton.client._core.session._START_S", 0.2)
     server = serve(security_config=TritonSecurityConfig())
     begin = time.monotonic()
     with (
@@ -71,7 +71,7 @@ def test_does_not_wait_for_ever(
 def test_a_wrong_token_is_named(
     serve: Callable[..., Server], protocol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytriton.client._session._START_S", 0.2)
+    monkeypatch.setattr("pytriton.client._core.session._START_S", 0.2)
     server = serve(security_config=TritonSecurityConfig(access_token="right"))
     with (
         ModelClient(url_of(server, protocol), "never", access_token="wrong") as client,

@@ -22,7 +22,7 @@ from pytriton.client import (
     FuturesModelClient,
     ModelClient,
 )
-from pytriton.client._shared_memory import Block
+from pytriton.client._shared_memory.block import Block
 from pytriton.client.exceptions import (
     PyTritonClientAccessDeniedError,
     PyTritonClientInferenceServerError,
@@ -248,8 +248,8 @@ def _released(client: Any, given: Array) -> bool:
 
 
 def _regions_of(client: Any) -> list[str]:
-    from pytriton.client import _operations as ops
-    from pytriton.client._flow import Exchange
+    from pytriton.client._core import operations as ops
+    from pytriton.client._core.flow import Exchange
 
     settings = client._settings
     names: list[str] = client._open().exchange(Exchange(ops.MemoryStatus(), TIMEOUT_S, settings.headers, ""))
@@ -391,7 +391,7 @@ def test_where_it_cannot_be_used(
 
 
 def test_only_so_much_is_kept(server: Server, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytriton.client._regions._MOST_IDLE", 1)
+    monkeypatch.setattr("pytriton.client._shared_memory.regions._MOST_IDLE", 1)
     with ModelClient(url, "free", shared_memory="always") as client, ThreadPoolExecutor(8) as pool:
         given = [np.ones(_SIZE * factor, np.float32) for factor in range(1, 40, 5)]
         list(pool.map(client.infer_sample, given))

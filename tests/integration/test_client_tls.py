@@ -19,7 +19,7 @@ from pytriton.client import (
     FuturesModelClient,
     ModelClient,
 )
-from pytriton.client._http_connection import Connection
+from pytriton.client._http.connection import Connection
 from pytriton.client.exceptions import PyTritonClientError, PyTritonClientTlsError
 from pytriton.client.options import Tls
 from pytriton.decorators import batch

@@ -12,7 +12,7 @@ import pytest
 
 from pytriton.asking import results
 from pytriton.asking.inputs import inputs_of, is_batch, parameters_of
-from pytriton.client._tensors import as_array, encode_array
+from pytriton.client._core.tensors import as_array, encode_array
 from pytriton.client.exceptions import PyTritonClientValueError
 from pytriton.model_config.triton_model_config import TensorSpec, TritonModelConfig
 

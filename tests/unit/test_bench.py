@@ -26,8 +26,8 @@ from pytriton.bench.plan import METHOD, NS_PER_S, Plan, Seen
 from pytriton.bench.report import html_report
 from pytriton.bench.run import Benchmark, Level, Step
 from pytriton.cli import bench as bench_command
-from pytriton.client._grpc_wire import method_of
-from pytriton.client._operations import Infer
+from pytriton.client._core.operations import Infer
+from pytriton.client._grpc.wire import method_of
 from pytriton.client.exceptions import (
     PyTritonClientConnectionError,
     PyTritonClientError,

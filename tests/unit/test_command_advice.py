@@ -10,16 +10,16 @@ import pytest
 
 from pytriton import dtypes
 from pytriton.cli.advice import IN_OPTIONS, in_options
-from pytriton.client import _advice
-from pytriton.client._failures import from_grpc_status, from_http_status
-from pytriton.client._tensors import as_array
+from pytriton.client._core import advice
+from pytriton.client._core.failures import from_grpc_status, from_http_status
+from pytriton.client._core.tensors import as_array
 from pytriton.client.exceptions import PyTritonClientInputError
 
 PYTHON = re.compile(r"\w+\(|=\.\.\.|np\.|infer_|_s\b")
 
 
 def test_there_is_an_option_for_everything_that_clients_advise() -> None:
-    assert set(IN_OPTIONS) == {getattr(_advice, name) for name in _advice.__all__}
+    assert set(IN_OPTIONS) == {getattr(advice, name) for name in advice.__all__}
     for instead in IN_OPTIONS.values():
         assert not PYTHON.search(instead), instead
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytriton.client._abort import Abort
-from pytriton.client._grpc import _interruptible
+from pytriton.client._grpc.transport import _interruptible
+from pytriton.client._threads.abort import Abort
 from pytriton.client.exceptions import PyTritonClientAbortedError
 
 

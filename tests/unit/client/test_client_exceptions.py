@@ -7,9 +7,9 @@ import ssl
 import pytest
 
 from pytriton.client import exceptions
-from pytriton.client._failures import CONNECTING, from_http_failure
-from pytriton.client._flow import Exchange
-from pytriton.client._operations import ServerLive
+from pytriton.client._core.failures import CONNECTING, from_http_failure
+from pytriton.client._core.flow import Exchange
+from pytriton.client._core.operations import ServerLive
 from pytriton.client.exceptions import (
     PyTritonClientConnectionError,
     PyTritonClientError,

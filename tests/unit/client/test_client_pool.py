@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from pytriton.client import FuturesModelClient, _pool
-from pytriton.client._pool import Pool
+from pytriton.client import FuturesModelClient
+from pytriton.client._threads import pool as pool_module
+from pytriton.client._threads.pool import Pool
 from pytriton.client.exceptions import PyTritonClientClosedError, PyTritonClientError
 from tests.helpers.gate import wait_until
 from tests.helpers.server import TIMEOUT_S
@@ -112,8 +113,8 @@ def test_pools_that_raise_at_exit_do_not_keep_the_others_from_ending(
 ) -> None:
     ended: list[int] = []
     pools = [Pool(1, 1, fail), Pool(1, 1, lambda: ended.append(1)), Pool(1, 1, fail)]
-    monkeypatch.setattr(_pool, "_pools", pools)
-    _pool._abandon_all()
+    monkeypatch.setattr(pool_module, "_pools", pools)
+    pool_module._abandon_all()
     assert ended == [1]
     assert len(caplog.records) == 2
 

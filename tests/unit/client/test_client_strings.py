@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
-from pytriton.client._strings import pack_strings, unpack_strings
+from pytriton.client._core.strings import pack_strings, unpack_strings
 
 
 def objects(*strings: Any) -> np.ndarray[Any, Any]:

@@ -9,15 +9,9 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from pytriton.client import (
-    AsyncioModelClient,
-    ModelClient,
-    _http_aio,
-    _http_body,
-    _http_connection,
-    _recycled,
-)
-from pytriton.client._recycled import recycled
+from pytriton.client import AsyncioModelClient, ModelClient
+from pytriton.client._core.recycled import _MOST_IDLE, _SMALLEST, _idle, recycled
+from pytriton.client._http import body, connection, transport_aio
 from tests.helpers.http_peer import config_or, http_peer, tensor_answer
 
 LARGE: Final = np.arange(1 << 20, dtype=np.float32)
@@ -36,7 +30,7 @@ def ask_asyncio(url: str, array: Any) -> Any:
     return asyncio.run(main())
 
 
-@pytest.mark.parametrize(("ask", "module"), [(ask_blocking, _http_connection), (ask_asyncio, _http_aio)])
+@pytest.mark.parametrize(("ask", "module"), [(ask_blocking, connection), (ask_asyncio, transport_aio)])
 def test_arrays_go_out_and_come_in_without_a_copy(
     ask: Any, module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,7 +38,7 @@ def test_arrays_go_out_and_come_in_without_a_copy(
     bodies: list[Any] = []
 
     def message_of(*arguments: Any) -> Any:
-        pieces = _http_body.message_of(*arguments)
+        pieces = body.message_of(*arguments)
         sent.extend(pieces)
         return pieces
 
@@ -53,7 +47,7 @@ def test_arrays_go_out_and_come_in_without_a_copy(
         return bodies[-1]
 
     monkeypatch.setattr(module, "message_of", message_of)
-    monkeypatch.setattr(_http_body, "recycled", memory)
+    monkeypatch.setattr(body, "recycled", memory)
     with http_peer(config_or(lambda *_: tensor_answer(LARGE.tobytes()))) as peer:
         result = ask(peer.url, LARGE)
     assert np.array_equal(result, LARGE)
@@ -65,7 +59,7 @@ def test_arrays_go_out_and_come_in_without_a_copy(
 
 
 def test_memory_is_used_again_only_when_nobody_refers_to_it() -> None:
-    size = _recycled._SMALLEST
+    size = _SMALLEST
     first = recycled(size)
     first[:] = 1
     place = first.ctypes.data
@@ -81,6 +75,6 @@ def test_memory_is_used_again_only_when_nobody_refers_to_it() -> None:
 
 
 def test_only_so_much_memory_is_kept() -> None:
-    kept = [recycled(_recycled._MOST_IDLE // 4) for _ in range(8)]
+    kept = [recycled(_MOST_IDLE // 4) for _ in range(8)]
     del kept
-    assert sum(map(len, _recycled._idle)) <= _recycled._MOST_IDLE
+    assert sum(map(len, _idle)) <= _MOST_IDLE

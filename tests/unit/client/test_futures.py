@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pytriton.client import FuturesModelClient
-from pytriton.client._future import AbortableFuture
+from pytriton.client._threads.future import AbortableFuture
 from pytriton.client.exceptions import PyTritonClientQueueFullError
 from tests.helpers.http_peer import HttpPeer, config_or, http_peer, tensor_answer
 from tests.helpers.server import TIMEOUT_S

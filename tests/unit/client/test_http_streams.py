@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import pytest
 
-from pytriton.client import AsyncioDecoupledModelClient, DecoupledModelClient, _http_stream
-from pytriton.client import _operations as ops
-from pytriton.client._flow import Exchange
-from pytriton.client._http_aio import AioConnection
-from pytriton.client._http_aio_stream import AsyncHttpStreamCall
-from pytriton.client._streams import Responses
+from pytriton.client import AsyncioDecoupledModelClient, DecoupledModelClient
+from pytriton.client._base.streams import Responses
+from pytriton.client._core import operations as ops
+from pytriton.client._core.flow import Exchange
+from pytriton.client._http import stream
+from pytriton.client._http.stream_aio import AsyncHttpStreamCall
+from pytriton.client._http.transport_aio import AioConnection
 from tests.helpers.gate import wait_until
 from tests.helpers.http_peer import CONFIG, Heard, answer, http_peer
 from tests.helpers.server import TIMEOUT_S
@@ -66,7 +67,7 @@ def test_a_stream_that_is_closed_as_it_ends_gives_its_connection_back_once(
     monkeypatch: pytest.MonkeyPatch, gap: int
 ) -> None:
     gaps = Gaps()
-    monkeypatch.setattr(_http_stream, "threading", SimpleNamespace(Lock=lambda: gaps))
+    monkeypatch.setattr(stream, "threading", SimpleNamespace(Lock=lambda: gaps))
     given: list[object] = []
     with http_peer(streaming) as peer, DecoupledModelClient(peer.url, "m") as client:
         responses = client.infer_sample([1])

@@ -14,7 +14,8 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from pytriton.client import AsyncioModelClient, ModelClient, _http_body, _http_reader
+from pytriton.client import AsyncioModelClient, ModelClient
+from pytriton.client._http import body, reader
 from pytriton.client.exceptions import (
     PyTritonClientAccessDeniedError,
     PyTritonClientConnectionError,
@@ -92,9 +93,9 @@ def test_little_that_is_decompressed_to_much(ask: Any, how: str, monkeypatch: py
     reply = tensor_answer(ONE * 10_000)
     size = len(reply.partition(b"\r\n\r\n")[2])
     with http_peer(replying(in_other_words(reply, how))) as peer:
-        monkeypatch.setattr(_http_body, "_LARGEST", size, raising=False)
+        monkeypatch.setattr(body, "_LARGEST", size, raising=False)
         assert ask(peer.url)["y"].size == 10_000
-        monkeypatch.setattr(_http_body, "_LARGEST", size - 1, raising=False)
+        monkeypatch.setattr(body, "_LARGEST", size - 1, raising=False)
         with pytest.raises(
             PyTritonClientProtocolError, match=f"decompressed it has more than {size - 1} bytes.*compression="
         ):
@@ -256,7 +257,7 @@ def test_no_more_than_has_come_is_shown_of_an_answer(
     def of_another(size: int) -> Any:
         return np.full(size, ord("s"), np.uint8)
 
-    monkeypatch.setattr(_http_body, "recycled", of_another)
+    monkeypatch.setattr(body, "recycled", of_another)
     head = f"HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n".encode()
     refused = pytest.raises(PyTritonClientInferenceServerError, match=f"{status[:3]}: no explanation")
     with http_peer(replying(head)) as peer, refused:
@@ -277,7 +278,7 @@ def test_whatever_goes_wrong_with_an_answer_ends_the_waiting_for_it(monkeypatch:
     async def main(peer: HttpPeer) -> None:
         async with AsyncioModelClient(peer.url, "m") as client:
             await client.infer_sample([1])
-            monkeypatch.setattr(_http_reader, "body_buffer", lambda *_: 1 // 0)
+            monkeypatch.setattr(reader, "body_buffer", lambda *_: 1 // 0)
             with pytest.raises(ZeroDivisionError):
                 await client.infer_sample([1])
 

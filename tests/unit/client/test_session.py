@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pytriton.client import ModelClient
-from pytriton.client._flow import Exchange
-from pytriton.client._operations import GetConfig, GetMetadata, Operation, ServerMetadata
+from pytriton.client._core.flow import Exchange
+from pytriton.client._core.operations import GetConfig, GetMetadata, Operation, ServerMetadata
 from pytriton.client.exceptions import (
     PyTritonClientConnectionError,
     PyTritonClientInferenceServerError,

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from pytriton.client import DecoupledModelClient, InferOptions, ModelClient
-from pytriton.client import _inference as inference
-from pytriton.client._config import config_from_json
-from pytriton.client._flow import Exchange
-from pytriton.client._request import Call
+from pytriton.client._core import inference
+from pytriton.client._core.config import config_from_json
+from pytriton.client._core.flow import Exchange
+from pytriton.client._core.request import Call
 from pytriton.client.exceptions import PyTritonClientInputError, PyTritonClientTimeoutError
 from tests.helpers.http_peer import CONFIG
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pytriton import dtypes
-from pytriton.client._tensors import as_array, decode_data, decode_list, encode_array
+from pytriton.client._core.tensors import as_array, decode_data, decode_list, encode_array
 from pytriton.client.exceptions import PyTritonClientValueError
 
 WHERE = 'model "m", input "x"'

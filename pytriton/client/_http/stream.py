@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request of blocking HTTP that is answered bit by bit, as server-sent events."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from pytriton.client._core import failures
+from pytriton.client._core.flow import Exchange
+from pytriton.client._core.generate import EventReader, raise_for_status
+from pytriton.client._http.connection import Attempt
+from pytriton.client._http.wire import encode
+
+if TYPE_CHECKING:
+    from pytriton.client._http.transport import HttpTransport
+
+__all__ = ["HttpStreamCall"]
+
+
+class HttpStreamCall:
+    """A request that has been sent, whose events must each come in time."""
+
+    def __init__(self, transport: HttpTransport, command: Exchange, timeout_s: float | None) -> None:
+        """Send the request.
+
+        Args:
+            transport: Has the connections.
+            command: What is asked; its timeout is that of each response.
+            timeout_s: Time for all responses together.
+        """
+        self._command = command
+        self._timeout_s = timeout_s
+        self._end = None if timeout_s is None else time.monotonic() + timeout_s
+        self._events: collections.deque[bytes] = collections.deque()
+        self._event_reader = EventReader()
+        self._lock = threading.Lock()
+        self._is_reading = self._is_over = False
+        first_s = command.timeout_s if timeout_s is None else min(timeout_s, command.timeout_s)
+        sending = dataclasses.replace(command, timeout_s=first_s)
+        self._attempt = Attempt(transport, sending, encode(command.operation))
+        self._attempt.__enter__()
+        try:
+            self._attempt.send()
+        except (OSError, ValueError) as error:
+            self._let_go()
+            raise self._attempt.failure(error) from error
+
+    def __next__(self) -> bytes:
+        """The next event."""
+        with self._lock:
+            if self._is_over:
+                raise StopIteration
+            self._is_reading = True
+        event = None
+        try:
+            event = self._next_event()
+        except (OSError, ValueError, failures.NotHttp) as error:
+            if isinstance(error, TimeoutError):
+                raise failures.late(self._command, self._timeout_s if self._is_late() else None) from None
+            raise self._attempt.failure(error) from error
+        finally:
+            self._pause(over=event is None)
+        if event is None:
+            raise StopIteration
+        return event
+
+    def cancel(self) -> None:
+        """Want no more: the server sees that the connection ends."""
+        with self._lock:
+            if self._is_over and not self._is_reading:
+                return
+            self._is_over = True
+            reading = self._is_reading
+            if reading:
+                self._attempt.interrupt()  # who reads lets go
+        if not reading:
+            self._let_go()
+
+    def _next_event(self) -> bytes | None:
+        self._limit()
+        while not self._events and not self._attempt.reader.is_complete:
+            self._read()
+        if self._events:
+            return self._events.popleft()
+        if not self._event_reader.is_between:
+            raise ConnectionResetError
+        return None
+
+    def _pause(self, *, over: bool) -> None:
+        # The end is told under the lock: else who cancels just then would let go of the connection too.
+        with self._lock:
+            self._is_reading = False
+            over = self._is_over = self._is_over or over
+        if over:
+            self._let_go()
+
+    def _read(self) -> None:
+        attempt, reader = self._attempt, self._attempt.reader
+        attempt.read()
+        if not reader.has_begun:
+            return
+        if reader.status != 200:
+            while not reader.is_complete:
+                attempt.read()
+            raise_for_status(reader.reply(), self._command.what)
+        self._events.extend(self._event_reader.feed(reader.take()))
+
+    def _limit(self) -> None:
+        deadline = time.monotonic() + self._command.timeout_s
+        self._attempt.renew(deadline if self._end is None else min(deadline, self._end))
+
+    def _is_late(self) -> bool:
+        return self._end is not None and time.monotonic() >= self._end
+
+    def _let_go(self) -> None:
+        self._attempt.__exit__(None, None, None)
