@@ -14,7 +14,7 @@ from pytriton.exceptions import ErrorCode
 from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.testing._block import BlockWriter
 from pytriton.testing._job import Job
-from pytriton.testing._memory import Memory
+from pytriton.testing._memory import DEFAULT_BYTES, Memory
 from pytriton.testing._result import Result, read_result
 from pytriton.worker import layout
 from pytriton.worker.channel import Block, Channel, shut
@@ -26,6 +26,8 @@ __all__ = ["Link"]
 
 _FLAGS_OFFSET: Final = REQUEST_RECORD.offset("flags")
 _TAKEN_OFFSET: Final = BLOCK_HEADER.offset("results_taken")
+
+_SETTING: Final = "ModelConfig(worker_shared_memory_bytes=...)"
 
 
 class _Batch:
@@ -45,9 +47,9 @@ class _Batch:
 class _Connection:
     """What there is until the worker connects anew."""
 
-    def __init__(self, ours: socket.socket) -> None:
+    def __init__(self, ours: socket.socket, memory_bytes: int | None) -> None:
         self.socket = ours
-        self.memory = Memory()
+        self.memory = Memory(memory_bytes or DEFAULT_BYTES)
         self.batches: dict[int, _Batch] = {}
 
     def send(self, kind: int, slot: int, offset: int = 0, length: int = 0) -> None:
@@ -107,9 +109,9 @@ class Link:
         slot = self._slots
         block = connection.memory.take(slot, writer.length)
         if block is None:
-            self._fail(
-                jobs, f"{writer.length} bytes of shared memory are not free; the function may keep inputs"
-            )
+            need = connection.memory.need(slot, writer.length)
+            code, why = _refusal(len(jobs), need, connection.memory.size)
+            self._fail(jobs, why, code)
             return
         self._slots += 1
         writer.write(connection.memory.bytes, block.offset)
@@ -149,7 +151,7 @@ class Link:
         with self._lock:
             self._close()
             ours, theirs = _socket_pair()
-            self._connection = connection = _Connection(ours)
+            self._connection = connection = _Connection(ours, self._model.worker_shared_memory_bytes)
             name = f"pytriton-test-{self._model.model_name}"
             self._receiver = threading.Thread(
                 target=self._receive, args=(connection,), name=name, daemon=True
@@ -185,9 +187,9 @@ class Link:
                 self._fail(batch.jobs, "the worker has ended")
             self._on_free()
 
-    def _fail(self, jobs: Sequence[Job], why: str) -> None:
+    def _fail(self, jobs: Sequence[Job], why: str, code: ErrorCode = ErrorCode.UNAVAILABLE) -> None:
         for job in jobs:
-            job.fail(ErrorCode.UNAVAILABLE, f'model "{self._model.model_name}": {why}')
+            job.fail(code, f'model "{self._model.model_name}": {why}')
 
     def _handle(
         self,
@@ -286,6 +288,23 @@ class _LocalWorker(Worker):
     ) -> None:
         super().__init__(spec, function, index, on_failure)
         self._connector = connector
+
+
+def _refusal(requests: int, need: int, limit: int) -> tuple[ErrorCode, str]:
+    """What the server says of a batch that its memory has no room for."""
+    if need > limit and requests == 1:
+        return ErrorCode.INTERNAL, (
+            f"the request needs {need} bytes of shared memory, and the limit is {limit} bytes: it cannot be "
+            f"served; raise {_SETTING}, or send smaller requests"
+        )
+    why = (
+        f"its {requests} requests together need more than the limit of {limit} bytes; send fewer or smaller "
+        "requests at a time, lower ModelConfig(max_batch_size=...)"
+        if need > limit
+        else "the function still keeps arrays of others; keep copies of the arrays"
+    )
+    text = f"no shared memory left for a batch of {need} bytes: {why}, or raise {_SETTING}"
+    return ErrorCode.UNAVAILABLE, text
 
 
 def _socket_pair() -> tuple[socket.socket, socket.socket]:

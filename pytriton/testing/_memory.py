@@ -11,9 +11,9 @@ from pytriton.worker.arena import align
 from pytriton.worker.channel import Block
 from pytriton.worker.memory import Segment
 
-__all__ = ["Memory"]
+__all__ = ["DEFAULT_BYTES", "Memory"]
 
-_SIZE: Final = 1 << 28
+DEFAULT_BYTES: Final = 1 << 28
 _ANONYMOUS: Final = -1
 
 
@@ -25,7 +25,7 @@ class _Piece(NamedTuple):
 class Memory:
     """A segment, and what of it is in use by which slot; it takes up no more than was ever used."""
 
-    def __init__(self, size: int = _SIZE) -> None:
+    def __init__(self, size: int = DEFAULT_BYTES) -> None:
         self.segment = Segment(_ANONYMOUS, size)
         self.size = size
         self._pieces: list[_Piece] = []

@@ -166,6 +166,29 @@ def test_results_that_never_fit() -> None:
     assert "it cannot be served" in str(caught.value)
 
 
+def test_inputs_that_never_fit() -> None:
+    app = App()
+
+    @app.model(config=ModelConfig(max_batch_size=8, worker_shared_memory_bytes=1 << 20))
+    def count(x: Rows) -> Rows:
+        return x[:, :1]
+
+    row = np.zeros((1, 1 << 17), np.float32)
+    with TestClient(app) as client:
+        model = client.model("count")
+        with pytest.raises(PyTritonClientInferenceServerError) as caught:
+            model.infer_batch(np.repeat(row, 3, axis=0))
+        assert caught.value.code is ErrorCode.INTERNAL
+        text = str(caught.value)
+        assert f"the limit is {1 << 20} bytes: it cannot be served" in text
+        assert "raise ModelConfig(worker_shared_memory_bytes=...)" in text
+        # Each would fit.
+        for error in model.infer_together([{"x": row}] * 3, samples=False):
+            assert isinstance(error, PyTritonClientInferenceServerError)
+            assert error.code is ErrorCode.UNAVAILABLE
+            assert "its 3 requests together need more than the limit" in str(error)
+
+
 def test_inputs_may_be_kept() -> None:
     app = App()
     kept: list[Array] = []
