@@ -11,8 +11,8 @@ import socket
 import subprocess
 import sys
 import weakref
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from pytriton import exit_status
 from pytriton.exceptions import PyTritonRuntimeError
@@ -75,29 +75,15 @@ class WorkerProcess:
                 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
                 theirs_alone.callback(theirs.close)
                 ours_alone.callback(ours.close)
-                setup = {
-                    "path": [_absolute(path) for path in map(str, sys.path)],
-                    "argv": sys.argv,
-                    "levels": levels(),
-                    "index": index,
-                    "beats": beats,
-                }
                 given = {
                     **{"line": theirs.fileno(), "lifeline": lifeline, "activity": page},
                     **{"payload": payload, "spec": spec},
                 }
-                file = memory_file(json.dumps({**setup, **given}).encode())
+                file = memory_file(json.dumps({**_setup(index, beats), **given}).encode())
                 theirs_alone.callback(os.close, file)
                 self.activity = Activity(page)
                 ours_alone.callback(self.activity.close)
-                self._process = subprocess.Popen(
-                    [sys.executable, *_interpreter_options(), "-c", _START, str(file), label],
-                    stdin=subprocess.DEVNULL,
-                    env={**os.environ, **environment},
-                    pass_fds=[file, *given.values()],
-                    # Ctrl-C goes to a whole process group, but requests are to end first.
-                    start_new_session=True,
-                )
+                self._process = _run(label, file, given.values(), environment)
                 ours_alone.callback(_end, self._process)
                 self.pidfd = os.pidfd_open(self._process.pid)
             except OSError as error:
@@ -159,6 +145,30 @@ def memory_file(content: bytes) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _setup(index: int, beats: bool) -> dict[str, Any]:
+    """What a worker process is to do as this one does, and what it is to know."""
+    return {
+        "path": [_absolute(path) for path in map(str, sys.path)],
+        "argv": sys.argv,
+        "levels": levels(),
+        "index": index,
+        "beats": beats,
+    }
+
+
+def _run(
+    label: str, setup: int, descriptors: Iterable[int], environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, *_interpreter_options(), "-c", _START, str(setup), label],
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+        pass_fds=[setup, *descriptors],
+        # Ctrl-C goes to a whole process group, but requests are to end first.
+        start_new_session=True,
+    )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
