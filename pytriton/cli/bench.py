@@ -24,7 +24,7 @@ from pytriton.bench.plan import Plan
 from pytriton.bench.report import html_report
 from pytriton.bench.run import Benchmark, Level, Step
 from pytriton.cli.columns import Column, print_table
-from pytriton.cli.exits import BAD_INPUT, FAILED, INTERRUPTED, Failure
+from pytriton.cli.exits import BAD_INPUT, FAILED, INTERRUPTED, Failure, model_may_be_late
 from pytriton.cli.output import console, errors, note, print_json
 from pytriton.cli.remote import HeaderOption, Remote, TimeoutOption, TokenOption, UrlOption, remote
 from pytriton.client._core.session import Session
@@ -116,7 +116,8 @@ def bench(
                 "A load over HTTP with TLS is not possible; measure with http, grpc or grpcs.", BAD_INPUT
             )
         about = server.metadata()
-        session = server.session(model, version)
+        with model_may_be_late():
+            session = server.session(model, version)
         arrays, as_batch = _inputs(session, inputs or (), file, shape or (), batch_size, zeros)
         parameters = reading.parameters_of(parameter or ())
         binary = not as_text and "binary_tensor_data" in (about.get("extensions") or ())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -21,12 +22,23 @@ from pytriton.client.exceptions import (
     PyTritonClientTimeoutError,
     PyTritonClientValueError,
 )
-from pytriton.exceptions import PyTritonError, PyTritonServerError, PyTritonValidationError
+from pytriton.exceptions import PyTritonError, PyTritonValidationError
 from pytriton.launch.announcement import announcements
 from pytriton.launch.target import UserCodeError
 from pytriton.monitor.server import LackingError
+from pytriton.server.ports import PortTakenError
 
-__all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "LACKING", "NO_SERVER", "OK", "Commands", "Failure"]
+__all__ = [
+    "BAD_INPUT",
+    "FAILED",
+    "INTERRUPTED",
+    "LACKING",
+    "NO_SERVER",
+    "OK",
+    "Commands",
+    "Failure",
+    "model_may_be_late",
+]
 
 OK: Final = 0
 FAILED: Final = 1
@@ -40,9 +52,6 @@ LACKING: Final = 4
 INTERRUPTED: Final = 130
 
 _OURS: Final = str(Path(pytriton.__path__[0])) + os.sep
-_TAKEN: Final = " is taken: "
-_MODEL_LATE: Final = "Waiting for model "
-"""So begins what is said of a server that answers, but not for its model."""
 
 
 class Failure(Exception):
@@ -51,6 +60,24 @@ class Failure(Exception):
     def __init__(self, message: str, code: int = FAILED) -> None:
         super().__init__(message)
         self.code = code
+
+
+class _ModelLateError(PyTritonClientTimeoutError):
+    """The server answers, but not for its model."""
+
+
+_LATE: Final = (PyTritonClientTimeoutError, _ModelLateError)
+
+
+@contextlib.contextmanager
+def model_may_be_late() -> Iterator[None]:
+    """Learn of a model in the block, from a server that has told of itself before."""
+    try:
+        yield
+    except PyTritonClientTimeoutError as error:
+        if type(error) is PyTritonClientTimeoutError:
+            raise _ModelLateError(error.message) from error.__cause__
+        raise
 
 
 class Commands(TyperGroup):
@@ -80,11 +107,9 @@ def _code_of(error: Exception) -> int:
         return LACKING
     if isinstance(error, (PyTritonClientValueError, PyTritonValidationError)):
         return BAD_INPUT
-    if isinstance(error, PyTritonClientConnectionError):
+    if isinstance(error, (PyTritonClientConnectionError, PortTakenError)):
         return NO_SERVER
     if type(error) is PyTritonClientTimeoutError:
-        return FAILED if str(error).startswith(_MODEL_LATE) else NO_SERVER
-    if isinstance(error, PyTritonServerError) and _TAKEN in str(error):
         return NO_SERVER
     return FAILED
 
@@ -98,7 +123,7 @@ def _told(error: Exception) -> str:
 
 
 def _advice(error: Exception) -> str:
-    more = " With --timeout it may take longer." if type(error) is PyTritonClientTimeoutError else ""
+    more = " With --timeout it may take longer." if type(error) in _LATE else ""
     return more + _where_one_answers(error)
 
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from pytriton import dtypes
 from pytriton.asking import inputs as reading
 from pytriton.asking import results
-from pytriton.cli.exits import BAD_INPUT, Failure
+from pytriton.cli.exits import BAD_INPUT, Failure, model_may_be_late
 from pytriton.cli.output import console, note, print_json
 from pytriton.cli.remote import HeaderOption, Remote, TimeoutOption, TokenOption, UrlOption, remote
 from pytriton.client import DecoupledModelClient, ModelClient
@@ -93,7 +93,8 @@ def infer(
     with Server(where.url, token=where.token, headers=where.headers, timeout_s=timeout) as server:
         server.metadata()  # fails at once where there is no server
     with _client(ModelClient, where, model, version, timeout) as client:
-        config = client.model_config
+        with model_may_be_late():
+            config = client.model_config
         arrays = reading.inputs_of(inputs or (), file, config, sys.stdin.buffer.read, white)
         as_batch = reading.is_batch(arrays, config) if batch is None else batch
         call = {"parameters": reading.parameters_of(parameter or ()) or None, "options": options}

@@ -19,6 +19,8 @@ from pytriton.server.config import TritonConfig
 
 __all__ = [
     "Endpoint",
+    "Obstacle",
+    "PortTakenError",
     "endpoints",
     "free_ports",
     "is_listening",
@@ -33,6 +35,17 @@ _WILDCARD: Final = "0.0.0.0"  # the server's default
 _LOOPBACKS: Final = {_WILDCARD: TRITON_LOCAL_IP, "::": "::1"}
 _LISTEN: Final = "0A"
 _SOCKET: Final = "socket:["
+
+
+class PortTakenError(PyTritonServerError):
+    """The server did not start: something else listens on one of its ports."""
+
+
+class Obstacle(NamedTuple):
+    """Why nothing can listen at an endpoint."""
+
+    text: str
+    is_taken: bool
 
 
 @dataclass(frozen=True)
@@ -127,7 +140,7 @@ def is_listening(pid: int, wanted: Collection[Endpoint]) -> bool:
     return Counter(port for inode, port in sockets.items() if inode in owned) >= ports
 
 
-def why_not_listening(endpoint: Endpoint) -> str | None:
+def why_not_listening(endpoint: Endpoint) -> Obstacle | None:
     """Try to listen where an endpoint does; what is in the way, or None."""
     family = socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
     try:
@@ -140,9 +153,9 @@ def why_not_listening(endpoint: Endpoint) -> str | None:
                 f"stop what listens there, or choose another with TritonConfig({endpoint.option}_port=...) "
                 f"or `pytriton serve --{flag}-port`"
             )
-            return f"port {endpoint.port} is taken: {advice}"
+            return Obstacle(f"port {endpoint.port} is taken: {advice}", is_taken=True)
         reason = os.strerror(error.errno) if error.errno else str(error)
-        return f"cannot listen on {endpoint.address} port {endpoint.port}: {reason}"
+        return Obstacle(f"cannot listen on {endpoint.address} port {endpoint.port}: {reason}", is_taken=False)
 
 
 def unsent_sockets(pid: int, served: Collection[Endpoint]) -> set[str]:

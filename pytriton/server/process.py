@@ -21,7 +21,14 @@ from pytriton.exceptions import PyTritonServerError
 from pytriton.limits import address_space_limit
 from pytriton.server import logs
 from pytriton.server.control import ControlChannel
-from pytriton.server.ports import Endpoint, is_listening, is_running, unsent_sockets, why_not_listening
+from pytriton.server.ports import (
+    Endpoint,
+    PortTakenError,
+    is_listening,
+    is_running,
+    unsent_sockets,
+    why_not_listening,
+)
 from pytriton.server.preload import Start, preloading
 from pytriton.standard_streams import standard_streams
 
@@ -288,7 +295,7 @@ class ServerProcess:
         if self.is_alive():
             step = "open its endpoints" if has_backend else "load the backend"
             raise PyTritonServerError(f"The Triton server did not {step} in time{self._last_words()}")
-        raise PyTritonServerError(self._why_not_started())
+        raise self._start_error()
 
     def _watch(self) -> None:
         assert self._process is not None
@@ -318,19 +325,18 @@ class ServerProcess:
             words = logs.explain(logs.tail(self._log_file, self._log_offset)) or words
         return f": {words}." if words else "."
 
-    def _why_not_started(self) -> str:
+    def _start_error(self) -> PyTritonServerError:
         reason = self.why_ended()
         # The server says "already in use" of every failure to listen.
-        advice = "".join(
-            f" {endpoint.name} {obstacle}."
-            for endpoint in self._endpoints
-            if (obstacle := why_not_listening(endpoint)) is not None
-        )
+        found = [(endpoint, why_not_listening(endpoint)) for endpoint in self._endpoints]
+        obstacles = [(endpoint, obstacle) for endpoint, obstacle in found if obstacle is not None]
+        kind = PortTakenError if any(obstacle.is_taken for _, obstacle in obstacles) else PyTritonServerError
+        advice = "".join(f" {endpoint.name} {obstacle.text}." for endpoint, obstacle in obstacles)
         if advice and _NOT_LISTENING in reason:
-            return f"The Triton server cannot listen:{advice}"
+            return kind(f"The Triton server cannot listen:{advice}")
         if (limit := address_space_limit()) is not None and self._returncode == -signal.SIGABRT:
             advice += f" Its address space is limited to {limit} bytes (RLIMIT_AS, ulimit -v): raise that."
-        return f"{reason}{advice}"
+        return kind(f"{reason}{advice}")
 
 
 def _oom_kills() -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pytriton.exceptions import PyTritonServerError
-from pytriton.server.ports import Endpoint
+from pytriton.server.ports import Endpoint, PortTakenError
 from pytriton.server.process import ServerProcess, StopResult
 from tests.helpers.gate import wait_until
 from tests.helpers.leaks import no_leaks
@@ -130,7 +130,7 @@ def test_taken_port(servers: Servers, port: int) -> None:
         f"E1122 10:59:33.2 1 main.cc:2] failed to start HTTP service: Socket '0.0.0.0:{port}' already in use "
     )
     process = servers.make(f"attach()\nprint({line!r})\nsys.exit(1)", port)
-    with socket.create_server(("127.0.0.1", port)), pytest.raises(PyTritonServerError) as caught:
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(PortTakenError) as caught:
         process.start()
     assert caught.value.message.startswith(f"The Triton server cannot listen: HTTP port {port} is taken: ")
     assert "TritonConfig(http_port=...)" in caught.value.message
