@@ -7,8 +7,12 @@ import contextlib
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
 
-__all__ = ["OwnerMark", "has_ended"]
+__all__ = ["MARK", "OwnerMark", "has_ended"]
+
+MARK: Final = ".owner"
+"""The name of the file in a workspace."""
 
 
 class OwnerMark:

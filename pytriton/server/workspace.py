@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from pytriton.constants import pytriton_home
+from pytriton.server.abandoned import SOCKETS, Claim, remove_abandoned
 
 __all__ = ["CleanupWarning", "Workspace"]
 
@@ -41,6 +42,7 @@ class Workspace:
         self._is_temporary = workspace_path is None
         self._owner = os.getpid()
         self._numbers = itertools.count(1)
+        self._claim: Claim | None = None
         self._path = (
             _temporary_directory()
             if workspace_path is None
@@ -95,7 +97,7 @@ class Workspace:
     def clean(self) -> None:
         """Remove the directory; what cannot be removed is only warned about."""
         self._finalizer.detach()
-        _remove(self._directories, self._owner)
+        _remove(self._directories, self._owner, self._claim)
 
     def _complete(self) -> None:
         self._directories = [self._path]
@@ -103,12 +105,15 @@ class Workspace:
         if len(os.fsencode(self._sockets)) <= _LONGEST_SOCKET_DIRECTORY:
             self._sockets.mkdir(mode=_PRIVATE)
         else:
-            self._sockets = Path(tempfile.mkdtemp(prefix="pytriton-", dir="/tmp"))
+            self._sockets = Path(tempfile.mkdtemp(prefix=SOCKETS, dir="/tmp"))
             self._directories.append(self._sockets)
-        self._finalizer = weakref.finalize(self, _remove, self._directories, self._owner)
+        if self._claim is not None:
+            self._claim.give_up()
+        self._claim = Claim(self._path, self._directories[1:]) if self._is_temporary else None
+        self._finalizer = weakref.finalize(self, _remove, self._directories, self._owner, self._claim)
 
 
-def _remove(directories: list[Path], owner: int) -> None:
+def _remove(directories: list[Path], owner: int, claim: Claim | None) -> None:
     # A forked child inherits the finalizer, but the directories are its parent's.
     if os.getpid() != owner:
         return
@@ -120,6 +125,9 @@ def _remove(directories: list[Path], owner: int) -> None:
         except OSError as error:
             message = f"The workspace {directory} could not be removed: {error}"
             warnings.warn(message, CleanupWarning, stacklevel=3)
+    # What could not be removed may be used again.
+    if claim is not None and not directories[0].exists():
+        claim.give_up()
 
 
 def _new_directory(path: Path) -> Path:
@@ -132,8 +140,13 @@ def _temporary_directory() -> Path:
     try:
         home = pytriton_home()
         home.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home)).absolute()
+        return _new_directory_in(home)
     except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home
         fallback = tempfile.gettempdir()
         LOGGER.debug("The workspace goes to %s: %s", fallback, error)
-        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=fallback)).absolute()
+        return _new_directory_in(Path(fallback))
+
+
+def _new_directory_in(home: Path) -> Path:
+    remove_abandoned(home, _PREFIX)
+    return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home)).absolute()

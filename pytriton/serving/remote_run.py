@@ -20,7 +20,7 @@ from pytriton.exceptions import (
 )
 from pytriton.limits import Limits
 from pytriton.server.locate import locate_backends
-from pytriton.server.owner import OwnerMark, has_ended
+from pytriton.server.owner import MARK, OwnerMark, has_ended
 from pytriton.server.ports import Endpoint
 from pytriton.server.remote import RemoteServer
 from pytriton.server.workspace import Workspace
@@ -69,7 +69,7 @@ class RemoteRun(Run):
         self._generations: dict[str, int] = {}
         self._was_live = False
         self._mark: OwnerMark | None = None
-        self._mark_path = workspace.path / ".owner"
+        self._mark_path = workspace.path / MARK
 
     def server_failure(self) -> PyTritonRuntimeError | None:
         """Why the server does not run, if it does not."""

@@ -24,7 +24,7 @@ from pytriton.exceptions import (
     PyTritonServerError,
     PyTritonUnrecoverableError,
 )
-from pytriton.triton import RestartPolicy
+from pytriton.triton import RestartPolicy, Triton
 from tests.helpers.clients import inputs_for
 from tests.helpers.gate import Gate, wait_for_queue, wait_until
 from tests.helpers.processes import descriptors, server_of, servers_of, watching
@@ -79,6 +79,25 @@ def test_program_is_killed_while_its_server_is_stopped(tmp_path: Path) -> None:
         assert program.wait() == -signal.SIGKILL
         program.server.kill(signal.SIGCONT)
         assert program.left_behind(GONE_S) == []
+
+
+def test_program_is_killed_together_with_its_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by the end of a container: nobody is left who could remove its files, but its successor."""
+    with started("serves", tmp_path) as program:
+        assert program.server is not None
+        program.server.kill(signal.SIGSTOP)
+        program.signal(signal.SIGKILL)
+        assert program.wait() == -signal.SIGKILL
+        program.server.kill()
+        assert program.server.gone(TIMEOUT_S)
+        (workspace,) = tmp_path.iterdir()
+        monkeypatch.setenv("PYTRITON_HOME", str(tmp_path))
+        triton = Triton()
+        assert not workspace.exists()
+        triton.stop()
+        assert program.left_behind() == []
 
 
 def test_program_with_sockets_elsewhere_is_killed(tmp_path: Path) -> None:

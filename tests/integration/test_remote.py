@@ -377,7 +377,11 @@ def test_end_of_the_server_is_the_end_of_the_program(serve: Callable[..., Server
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_killed_program_fails_only_its_own_models_and_is_replaced(
-    serve: Callable[..., Server], tmp_path: Path, scheme: str, caplog: pytest.LogCaptureFixture
+    serve: Callable[..., Server],
+    tmp_path: Path,
+    scheme: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server = serve(model("own", times(5)), security_config=None)
     with remote_program(server, tmp_path) as program:
@@ -386,10 +390,14 @@ def test_killed_program_fails_only_its_own_models_and_is_replaced(
         program.kill()
         assert pending.reply().status == 503
         assert answer(server, "own", 1) == [5]
+    monkeypatch.setenv("PYTRITON_HOME", str(tmp_path))
+    (workspace,) = tmp_path.iterdir()
     with (
         RemoteTriton(url_of(server, scheme), access_token=server.triton.get_access_token()) as remote,
         caplog.at_level(logging.WARNING, "pytriton.triton"),
     ):
+        # What its models are known by, for when it is started again.
+        assert {path.name for path in workspace.iterdir()} == {".lock", ".owner"}
         for name in ("double", "gated"):
             model(name, times(3)).bind_to(remote)
             assert answer(server, name, 1) == [3]
