@@ -16,6 +16,7 @@ from pytriton.exceptions import PyTritonValidationError
 __all__ = [
     "DRAIN_TIMEOUT_S",
     "Limits",
+    "address_space_in_words",
     "address_space_limit",
     "check_bytes",
     "default_stream_memory_bytes",
@@ -114,6 +115,11 @@ def address_space_limit() -> int | None:
     """Bytes that the address space of this process may have (RLIMIT_AS, ulimit -v), if there is a limit."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     return None if limit == resource.RLIM_INFINITY else limit
+
+
+def address_space_in_words(limit: int) -> str:
+    """The limit of an address space, as messages tell it."""
+    return f"address space is limited to {limit} bytes (RLIMIT_AS, ulimit -v)"
 
 
 def _memory_bytes() -> int:

@@ -18,7 +18,7 @@ from typing import Final
 
 from pytriton import exit_status
 from pytriton.exceptions import PyTritonServerError
-from pytriton.limits import address_space_limit
+from pytriton.limits import address_space_in_words, address_space_limit
 from pytriton.server import logs
 from pytriton.server.control import ControlChannel
 from pytriton.server.ports import (
@@ -335,7 +335,7 @@ class ServerProcess:
         if advice and _NOT_LISTENING in reason:
             return kind(f"The Triton server cannot listen:{advice}")
         if (limit := address_space_limit()) is not None and self._returncode == -signal.SIGABRT:
-            advice += f" Its address space is limited to {limit} bytes (RLIMIT_AS, ulimit -v): raise that."
+            advice += f" Its {address_space_in_words(limit)}: raise that."
         return kind(f"{reason}{advice}")
 
 

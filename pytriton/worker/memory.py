@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from pytriton.exceptions import PyTritonRuntimeError
-from pytriton.limits import address_space_limit
+from pytriton.limits import address_space_in_words, address_space_limit
 from pytriton.request import Array
 
 __all__ = ["Leases", "Segment", "address_of"]
@@ -50,10 +50,7 @@ class Segment:
 
 def _no_room(size: int, error: OSError) -> str:
     limit = address_space_limit() if error.errno == errno.ENOMEM else None
-    if limit is None:
-        why = f"{error.strerror};"
-    else:
-        why = f"its address space is limited to {limit} bytes (RLIMIT_AS, ulimit -v); raise that, or"
+    why = f"{error.strerror};" if limit is None else f"its {address_space_in_words(limit)}; raise that, or"
     return (
         f"Process {os.getpid()} has no room for the {size} bytes of shared memory that a worker may have: "
         f"{why} let workers have less with ModelConfig(worker_shared_memory_bytes=...)."
