@@ -14,7 +14,7 @@ from pytriton.app.tensors import Tensors
 from pytriton.batching.batch import batch
 from pytriton.batching.context import is_decoupled
 from pytriton.batching.groups import ENDED, Groups, wrap_groups
-from pytriton.batching.whole import mark_whole
+from pytriton.batching.whole import mark_whole, without_wrapper
 from pytriton.batching.wrapping import Call
 from pytriton.exceptions import ErrorCode, PyTritonInferenceError
 from pytriton.request import Request, RequestBatch, Response
@@ -83,7 +83,8 @@ def _once_for_equal_parameters(served: Function, reader: ParameterReader) -> Fun
         return Groups(calls, grouped.merge, end_apart=is_decoupled())
 
     wrapper = wrap_groups(served, split)
-    mark_whole(wrapper)
+    direct = without_wrapper(served)
+    mark_whole(wrapper, None if direct is None else direct._replace(takes_parameters=True))
     return wrapper
 
 

@@ -36,8 +36,7 @@ def serve_samples(model: str, function: Function, signature: Signature) -> Funct
         wrapper = samples.stream_async() if signature.is_async else samples.stream()
     else:
         wrapper = samples.coroutine() if signature.is_async else samples.function()
-    # Parameters are those of a request, and the first step knows of none.
-    direct = None if signature.streaming or signature.is_async or signature.parameters else samples.direct()
+    direct = None if signature.streaming or signature.is_async else samples.direct()
     mark_whole(wrapper, direct)
     return wrapper
 
@@ -82,7 +81,8 @@ class _Samples:
                 return _Begun(results, error)
             return stack(results) if _have_one_shape(results) else _Begun(results, None)
 
-        return Direct(begin, self._finish)
+        # Parameters are those of a request, and the first step knows of none.
+        return Direct(begin, self._finish, takes_parameters=self._reader is not None)
 
     def coroutine(self) -> Function:
         """Runs the coroutines of all rows side by side."""

@@ -69,7 +69,7 @@ def _is_common(signature: Signature) -> bool:
     container = signature.result.container
     kinds = [*(each.type for each in signature.inputs), *signature.result.outputs.values()]
     return (
-        not (signature.parameters or signature.is_async or signature.streaming)
+        not (signature.is_async or signature.streaming)
         and not any(each.optional for each in signature.inputs)
         and (container is None or not container.is_mapping)
         and all(kind.form is Form.ARRAY and kind.element is not np.str_ for kind in kinds)
@@ -82,10 +82,11 @@ def _dtype(kind: TensorType) -> np.dtype[Any]:
 
 def _lines(names: list[str], signature: Signature) -> Iterator[str]:
     """The source; $ stands for what is not the user's."""
-    arguments = ", ".join(f"{name}={name}" for name in names)
+    others = ["**$parameters"] if signature.parameters else []
+    arguments = ", ".join([*(f"{name}={name}" for name in names), *others])
     arrays = ", ".join(f"{name!r}: {name}" for name in names)
     places: dict[str, str] = {}
-    yield f"def call(*, {', '.join(names)}):" if names else "def call():"
+    yield f"def call({', '.join([*(['*'] if names else []), *names, *others])}):"
     differing = [
         f"{each.name}.shape[{axis}] != {places[size]}"
         for each in signature.inputs

@@ -23,6 +23,8 @@ class Direct(NamedTuple):
     """Called with the whole arrays of a RequestBatch; outputs of the batch that it returns are a result."""
     finish: Callable[[RequestBatch, Any], Any]
     """Makes a result of anything that `function` returned."""
+    takes_parameters: bool = False
+    """Whether it is not for batches some request of which has parameters."""
 
 
 class _Mark(NamedTuple):
@@ -57,7 +59,7 @@ def without_wrapper(function: Callable[..., Any]) -> Direct | None:
         return None
     # As a method, since decorators made with wrapt tell methods from functions.
     owner = None if method is None else method.__self__
-    return direct if owner is None else Direct(direct.function.__get__(owner, type(owner)), direct.finish)
+    return direct if owner is None else direct._replace(function=direct.function.__get__(owner, type(owner)))
 
 
 def _mark_of(function: Callable[..., Any]) -> _Mark | None:

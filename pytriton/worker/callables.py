@@ -34,6 +34,8 @@ class Caller:
         self._direct = without_wrapper(function)
         self.direct = None if self._direct is None else self._direct.function
         """The function as one of whole arrays, if that is all there is to a call."""
+        self.takes_parameters = self._direct is not None and self._direct.takes_parameters
+        """Whether there is more to a call where requests have parameters."""
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def call(self, batch: RequestBatch) -> Any:

@@ -210,7 +210,9 @@ class Worker:
         batch = result = last_error = None
         begin_ns = end_ns = monotonic_ns()
         try:
-            if caller.direct is None:
+            if caller.direct is None or (
+                caller.takes_parameters and self._reader.has_parameters(segment, offset)
+            ):
                 batch = self._reader.batch_of(inputs, segment, exporter, offset)
                 result = caller.call(batch)
                 end_ns = monotonic_ns()

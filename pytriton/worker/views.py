@@ -22,11 +22,13 @@ __all__ = ["BlockReader", "element_dtype"]
 
 _BYTES: Final = dtypes.BYTES.number
 _ROWS: Final = np.dtype(np.uint64)
+_COUNT: Final = np.dtype(np.uint32)
 _FLAGS: Final = Struct("=I")
 _NUMBER: Final = Struct("=Q")
 _RECEIVED_OFFSET: Final = BLOCK_HEADER.offset("received_ns")
 _TIMEOUT_OFFSET: Final = REQUEST_RECORD.offset("timeout_us")
 _FLAGS_OFFSET: Final = REQUEST_RECORD.offset("flags")
+_PARAMETERS_OFFSET: Final = REQUEST_RECORD.offset("parameter_count")
 _PARAMETER_VALUES: Final = {
     layout.PARAMETER_INT: Struct("=q"),
     layout.PARAMETER_BOOL: Struct("=?"),
@@ -71,6 +73,13 @@ class BlockReader:
             inputs[self._inputs[tensor]] = array
             record += TENSOR_RECORD.size
         return inputs, rows, free, free_length
+
+    def has_parameters(self, segment: Segment, base: int) -> bool:
+        """Whether any request of a batch has parameters."""
+        (count, _, _, requests, _, _, _, _, _) = BLOCK_HEADER.unpack_from(segment.memory, base)
+        stride = (REQUEST_RECORD.size,)
+        counts: Array = np.ndarray((count,), _COUNT, segment.memory, requests + _PARAMETERS_OFFSET, stride)
+        return bool(counts.any())
 
     def batch_of(
         self, inputs: dict[str, Array], segment: Segment, exporter: Array, base: int

@@ -21,9 +21,12 @@ from pytriton.exceptions import (
     ErrorCode,
     PyTritonInvalidOperationError,
 )
+from pytriton.request import RequestBatch
 from pytriton.testing import TestClient
+from pytriton.worker.views import BlockReader
 
 Rows = Annotated[F32, "batch", "n"]
+F32Row = Annotated[F32, "n"]
 ROW = np.ones(3, np.float32)
 
 
@@ -43,6 +46,62 @@ def test_equal_parameters_are_called_together() -> None:
         assert [answer["output"][0] for answer in answers[:3]] == [2, 1, 2]
         assert "got 'x'; expected int" in str(answers[3])
         assert answers[3].code is ErrorCode.INVALID_ARG
+
+
+@pytest.mark.parametrize("given", [[None] * 3, [None, None, {"by": 3}], [{"other": 1}, None, None]])
+def test_only_batches_without_parameters_take_the_short_way(given: list[Any]) -> None:
+    app = App()
+
+    @app.model
+    def rows(x: Rows, by: int = 2) -> Rows:
+        return x * np.float32(by)
+
+    @app.model
+    def sample(x: F32Row, by: int = 2) -> F32Row:
+        return x * np.float32(by)
+
+    @app.model
+    async def coroutine(x: Rows, by: int = 2) -> Rows:
+        return x * np.float32(by)
+
+    expected = [2.0 if each is None else each.get("by", 2.0) for each in given]
+    with TestClient(app) as client:
+        for name in ("rows", "sample", "coroutine"):
+            for count in (1, 3):
+                answers: list[Any] = client.model(name).infer_together(
+                    [{"x": ROW}] * count, parameters=given[-count:]
+                )
+                assert [answer["output"].tolist() for answer in answers] == [
+                    [by] * 3 for by in expected[-count:]
+                ]
+
+
+def test_batches_without_parameters_need_no_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = App()
+    made: list[RequestBatch] = []
+
+    @app.model
+    def rows(x: Rows, by: int = 1) -> Rows:
+        return x
+
+    @app.model
+    def sample(x: F32Row, by: int = 1) -> F32Row:
+        return x
+
+    batch_of = BlockReader.batch_of
+
+    def spied(*given: Any) -> RequestBatch:
+        made.append(batch_of(*given))
+        return made[-1]
+
+    monkeypatch.setattr(BlockReader, "batch_of", spied)
+    with TestClient(app) as client:
+        for name in ("rows", "sample"):
+            client.model(name).infer_sample(ROW)
+            assert made == []
+            client.model(name).infer_sample(ROW, parameters={"by": 1})
+            assert len(made) == 1
+            made.clear()
 
 
 def test_samples_fail_one_by_one() -> None:
