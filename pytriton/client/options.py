@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from pytriton.client._core.texts import check_text
 from pytriton.client.exceptions import PyTritonClientValueError
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ class InferOptions:
             raise PyTritonClientValueError(
                 f"InferOptions: request_id must be a text or None, got {self.request_id!r}."
             )
+        for name in ("request_id", "sequence_id"):
+            if isinstance(text := getattr(self, name), str):
+                check_text(f"InferOptions: {name}", text)
         self._check_numbers()
         if (self.sequence_start or self.sequence_end) and not self.sequence_id:
             raise PyTritonClientValueError(

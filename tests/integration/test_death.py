@@ -81,9 +81,7 @@ def test_program_is_killed_while_its_server_is_stopped(tmp_path: Path) -> None:
         assert program.left_behind(GONE_S) == []
 
 
-def test_program_is_killed_together_with_its_server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_program_is_killed_together_with_its_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As by the end of a container: nobody is left who could remove its files, but its successor."""
     with started("serves", tmp_path) as program:
         assert program.server is not None

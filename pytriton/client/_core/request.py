@@ -13,6 +13,7 @@ from pytriton.client._core import advice
 from pytriton.client._core.config import UNLIMITED
 from pytriton.client._core.operations import ParameterValue
 from pytriton.client._core.tensors import Array, as_array
+from pytriton.client._core.texts import check_text
 from pytriton.client._core.tracing import with_span
 from pytriton.client.exceptions import (
     PyTritonClientInputError,
@@ -235,11 +236,14 @@ class Signature:
 def check_parameters(parameters: Any) -> Mapping[str, ParameterValue]:
     """Parameters are a dict of text to text, numbers or booleans, under names that the server leaves free."""
     _check_dict("parameters", parameters)
-    for name in parameters or ():
+    for name, value in (parameters or {}).items():
         if is_reserved(name):
             raise PyTritonClientInputError(
                 f"parameters: {name!r} means something to the server itself; {advice.SET_RESERVED}."
             )
+        check_text("parameters: a name", name)
+        if isinstance(value, str):
+            check_text(f"parameters: the value of {name!r}", value)
     return parameters or {}
 
 
@@ -258,6 +262,10 @@ def check_headers(headers: Any) -> dict[str, str]:
         if " " in name or any(c in "\r\n\0" for c in text):
             raise PyTritonClientValueError(
                 f"headers: {name!r} has a value or name of more than one line or word."
+            )
+        if name.lower() == "transfer-encoding":
+            raise PyTritonClientValueError(
+                f"headers: {name!r} says how the body is sent, and the client sends it whole; leave it out."
             )
         checked[name] = text
     return checked

@@ -170,7 +170,14 @@ def channel_credentials(tls: Tls) -> Any:
 
 def metadata_of(headers: Any) -> list[tuple[str, str]]:
     """Headers as gRPC wants them: names are in lower case."""
-    return [(name.lower(), value) for name, value in headers.items()]
+    metadata = [(name.lower(), value) for name, value in headers.items()]
+    for name, _ in metadata:
+        if name.endswith("-bin"):
+            raise PyTritonClientValueError(
+                f"headers: values of names that end in -bin are bytes to gRPC, and {name!r} has a text; "
+                "choose another name."
+            )
+    return metadata
 
 
 def compression_of(operation: ops.Operation) -> Any:

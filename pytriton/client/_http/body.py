@@ -44,7 +44,8 @@ def message_of(request: HttpRequest, host: str, headers: Mapping[str, str]) -> l
         headers: Headers of the user's.
     """
     length = sum(map(len, request.body))
-    every = {"Host": host, **request.headers, **headers, "Content-Length": str(length)}
+    given = {name: value for name, value in headers.items() if name.lower() != "content-length"}
+    every = {"Host": host, **request.headers, **given, "Content-Length": str(length)}
     lines = [f"{request.method} {request.path} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in every.items()]
     try:
