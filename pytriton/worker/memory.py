@@ -37,7 +37,8 @@ class Segment:
 
     def abandon(self) -> None:
         """Make it impossible to read or write any more, but by the arrays that there are."""
-        del self.memory
+        if hasattr(self, "memory"):  # the child of a child finds it so
+            del self.memory
 
     def export(self, offset: int, length: int) -> Array:
         """The bytes of a block, as the array that all arrays over the slot are to be made from.

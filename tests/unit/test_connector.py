@@ -4,6 +4,7 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -213,4 +214,20 @@ def test_forked_child_leaves_the_connection_alone(backend: FakeBackend, path: Pa
     assert link.pending() == 0
     del kept
     assert link.wait_for_release() == 0
+    channel.close()
+
+
+def test_the_child_of_a_forked_child_has_nothing_to_let_go_of(backend: FakeBackend, path: Path) -> None:
+    opening = Opening(path)
+    backend.attach()
+    channel = opening.result()
+
+    child = os.fork()
+    if child == 0:
+        sys.unraisablehook = lambda _: os._exit(1)  # what a handler of forks raises
+        grandchild = os.fork()
+        if grandchild == 0:
+            os._exit(0)
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
+    assert os.waitpid(child, 0)[1] == 0
     channel.close()
