@@ -118,19 +118,18 @@ class WorkerProcess:
 
     def close(self) -> None:
         """Let go of the process; if it still runs, that is its end."""
-        if not self._open:
-            return
-        self._open = False
-        self.line.close()
-        os.close(self._lifeline)
-        os.close(self.pidfd)
-        self.activity.close()
+        if self._close_descriptors():
+            self.activity.close()
 
-    def _close_copies(self) -> None:
-        if self._open:
+    def _close_descriptors(self) -> bool:
+        """Close them; false if that has been done. Their numbers may be those of other files by then."""
+        was_open, self._open = self._open, False
+        if was_open:
             self.line.close()
             os.close(self._lifeline)
             os.close(self.pidfd)
+            self.pidfd = -1
+        return was_open
 
 
 def memory_file(content: bytes) -> int:
@@ -192,7 +191,7 @@ def _interpreter_options() -> list[str]:
 def _close_in_fork() -> None:
     # A forked child would keep the workers alive when this process has ended.
     for process in list(_open_lines):
-        process._close_copies()
+        process._close_descriptors()
 
 
 os.register_at_fork(after_in_child=_close_in_fork)

@@ -47,7 +47,8 @@ def report_stray(error: BaseException) -> None:
 
 def encode_text(text: str) -> bytes:
     """UTF-8, bounded: the beginning and the end, which is where an exception says what it is."""
-    encoded = text.encode(errors="replace")
+    # A NUL would be the end of it to the server.
+    encoded = text.replace("\0", "\\0").encode(errors="backslashreplace")
     if len(encoded) <= _TEXT_SIZE:
         return encoded
     tail = encoded[len(encoded) - (_TEXT_SIZE - _HEAD_SIZE - len(_CUT)) :]

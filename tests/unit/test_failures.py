@@ -106,7 +106,8 @@ def test_exceptions_of_a_group_let_go_as_well() -> None:
 def test_short_texts_stay() -> None:
     assert encode_text("żółw") == "żółw".encode()
     assert encode_text("x" * 16384) == b"x" * 16384
-    assert encode_text("\ud800") == b"?"
+    assert encode_text("\ud800") == rb"\ud800"
+    assert encode_text("a\0b") == rb"a\0b"
 
 
 @pytest.mark.parametrize("filler", ["x", "ż", "€", "😀"])

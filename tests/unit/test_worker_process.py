@@ -75,3 +75,20 @@ def test_in_a_directory_that_has_been_removed(
         os.chdir(here)
     process.kill()
     assert "SIGKILL" in process.reap()
+
+
+def test_a_fork_of_a_fork_keeps_its_own_files(file: int) -> None:
+    process = start(file)
+    child = os.fork()
+    if child == 0:
+        sys.unraisablehook = lambda _: os._exit(2)  # what a handler of forks raises
+        own = [os.open(os.devnull, os.O_RDONLY) for _ in range(8)]  # under the numbers that have become free
+        grandchild = os.fork()
+        if grandchild == 0:
+            os._exit(sum(not os.path.exists(f"/proc/self/fd/{descriptor}") for descriptor in own) > 0)
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
+    try:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        process.kill()
+        process.reap()
