@@ -8,8 +8,8 @@ from typing import Any
 
 from pytriton.client._base.client_aio import AsyncClient
 from pytriton.client._base.streams_aio import AsyncResponses, AsyncStreamCall
-from pytriton.client._core.inference import StreamRequest
 from pytriton.client._core.request import Call
+from pytriton.client._core.stream_request import StreamRequest
 from pytriton.client._core.tensors import Array
 
 __all__ = ["AsyncioDecoupledModelClient"]

@@ -155,12 +155,11 @@ def test_grpc_responses_are_read(arrays: dict[str, Any]) -> None:
     for name, array in grpc_wire.decode(infer({}, {}), data, "here").items():
         np.testing.assert_array_equal(array, arrays[name])
         assert array.flags.writeable
-    decode_stream = grpc_wire.stream_decoder("here")
     part = service_pb2.ModelStreamInferResponse(infer_response=response(arrays, raw=True))
-    assert list(decode_stream(part.SerializeToString())) == list(arrays)
+    assert list(grpc_wire.decode_response(part.SerializeToString(), "here")) == list(arrays)
     part.error_message = "no"
     with pytest.raises(PyTritonClientInferenceServerError, match="here: no"):
-        decode_stream(part.SerializeToString())
+        grpc_wire.decode_response(part.SerializeToString(), "here")
 
 
 @pytest.mark.parametrize("arrays", ARRAYS[:3])

@@ -23,6 +23,7 @@ from pytriton.client import (
     ModelClient,
 )
 from pytriton.client._shared_memory.block import Block
+from pytriton.client._shared_memory.memory import Memory
 from pytriton.client.exceptions import (
     PyTritonClientAccessDeniedError,
     PyTritonClientInferenceServerError,
@@ -413,5 +414,5 @@ def test_strangers_are_not_tried(server: Server) -> None:
     # A name that this machine does not answer to: no region is made for it.
     with ModelClient("http://triton.example:8000", "float32", shared_memory="auto") as client:
         memory = client._session.inference.memory
-        assert memory is not None
+        assert isinstance(memory, Memory)
         assert memory.is_off

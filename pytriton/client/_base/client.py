@@ -110,7 +110,7 @@ class BaseModelClient:
             shared_memory=shared_memory,
         )
         verified = model_config is not None and not ensure_model_is_ready
-        self._start(settings, Session(settings, model_config, verified=verified), lazy_init)
+        self._start(settings, _session_of(settings, model_config, verified), lazy_init)
 
     @classmethod
     def from_existing_client(cls: type[Client], existing_client: BaseModelClient) -> Client:
@@ -121,7 +121,7 @@ class BaseModelClient:
         """
         other, settings = existing_client._session, existing_client._settings
         client = cls.__new__(cls)
-        session = Session(settings, other.config, verified=other.config is not None)
+        session = _session_of(settings, other.config, other.config is not None)
         session.inference.binary = other.inference.binary
         client._start(settings, session, existing_client._lazy_init)
         return client
@@ -155,6 +155,15 @@ class BaseModelClient:
         from pytriton.client.utils import create_client_from_url
 
         return create_client_from_url(url, network_timeout_s)
+
+
+def _session_of(settings: Settings, config: TritonModelConfig | None, verified: bool) -> Session:
+    """A session, with shared memory if that is wanted; nobody else loads what it needs."""
+    if settings.shared_memory == "off":
+        return Session(settings, config, verified=verified)
+    from pytriton.client._shared_memory.memory import Memory
+
+    return Session(settings, config, verified=verified, memory=Memory(settings))
 
 
 def _check_name(name: Any) -> None:

@@ -14,6 +14,7 @@ from pytriton.client._core.flow import Flow
 from pytriton.client._core.flow_aio import AsyncTransport, run_async
 from pytriton.client._core.session import Session
 from pytriton.client._core.settings import Settings
+from pytriton.client._transports import async_transport_type
 from pytriton.client.exceptions import PyTritonClientClosedError
 from pytriton.client.options import InferOptions
 from pytriton.model_config.triton_model_config import TritonModelConfig
@@ -218,7 +219,7 @@ class AsyncClient(BaseModelClient, Generic[Answer]):
             # Connections belong to their event loop; a client may live to see several, one after the other.
             if transport is not None:
                 transport.abandon()
-            transport = self._transport = _transport(self._settings)
+            transport = self._transport = async_transport_type(self._settings)(self._settings)
             self._loop, self._connecting, self._ended = loop, None, asyncio.Event()
         return transport
 
@@ -248,13 +249,3 @@ class AsyncClient(BaseModelClient, Generic[Answer]):
             self._connecting = None
         if not task.cancelled():
             task.exception()  # whoever still waits for it has it
-
-
-def _transport(settings: Settings) -> AsyncTransport:
-    if settings.url.protocol == "grpc":
-        from pytriton.client._grpc.transport_aio import AsyncGrpcTransport
-
-        return AsyncGrpcTransport(settings)
-    from pytriton.client._http.transport_aio import AsyncHttpTransport
-
-    return AsyncHttpTransport(settings)

@@ -6,9 +6,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from pytriton.client._core.inference import StreamRequest
+from pytriton.client._core.stream_request import StreamRequest
 from pytriton.client._core.tensors import Array
 from pytriton.client.exceptions import PyTritonClientError
 
@@ -21,8 +21,8 @@ Self = TypeVar("Self", bound="Responses")
 class StreamCall(Protocol):
     """A request under way that is answered bit by bit; its exceptions are the clients'."""
 
-    def __next__(self) -> bytes:
-        """The next response; StopIteration if there are no more."""
+    def __next__(self) -> Any:
+        """The next response, for StreamRequest.outputs; StopIteration if there are no more."""
 
     def cancel(self) -> None:
         """Want no more; may be called at any time, by any thread, after the end too."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
 from pytriton.client._core.flow_aio import is_being_cancelled
-from pytriton.client._core.inference import StreamRequest
+from pytriton.client._core.stream_request import StreamRequest
 from pytriton.client._core.tensors import Array
 from pytriton.client.exceptions import PyTritonClientError
 
@@ -20,8 +20,8 @@ Outputs = dict[str, Array]
 class AsyncStreamCall(Protocol):
     """A request under way of one event loop, answered bit by bit; its exceptions are the clients'."""
 
-    async def read(self) -> bytes | None:
-        """The next response; None if there are no more."""
+    async def read(self) -> Any:
+        """The next response, for StreamRequest.outputs; None if there are no more."""
 
     def cancel(self) -> None:
         """Want no more."""

@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from pytriton import dtypes
 from pytriton.client._core import advice
 from pytriton.client._core import operations as ops
 from pytriton.client._core.flow import Exchange, Flow, Pause
-from pytriton.client._core.generate import Generation
+from pytriton.client._core.generation import Generation
+from pytriton.client._core.memory import PlacedTensors, TensorMemory
 from pytriton.client._core.request import Call, Input, Signature
 from pytriton.client._core.settings import Settings
+from pytriton.client._core.stream_request import StreamRequest
 from pytriton.client._core.tensors import Array, TensorData, encode_array
 from pytriton.client.exceptions import (
     PyTritonClientConnectionError,
@@ -30,10 +32,7 @@ from pytriton.client.exceptions import (
 from pytriton.client.options import InferOptions
 from pytriton.exceptions import ErrorCode
 
-if TYPE_CHECKING:
-    from pytriton.client._shared_memory.memory import Memory, Placed
-
-__all__ = ["Inference", "StreamRequest", "is_unknown_model"]
+__all__ = ["Inference", "is_unknown_model"]
 
 _LOGGER = logging.getLogger(__name__)
 _TOO_SMALL: Final = "shared memory size specified"
@@ -43,19 +42,14 @@ _NOWHERE: Final[Mapping[str, ops.OutputRegion]] = {}
 class Inference:
     """The flows that run a model."""
 
-    memory: Memory | None = None
-    """Shared memory with the server, if the client was told to use it."""
-
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, memory: TensorMemory | None = None) -> None:
         self.settings = settings
+        self.memory = memory
+        """Shared memory with the server, if the client was told to use it."""
         self.binary = True
         """Whether tensors travel as bytes."""
         self._ids = itertools.count()
         self._row_bytes: dict[str, int] = {}
-        if settings.shared_memory != "off":
-            from pytriton.client._shared_memory.memory import Memory
-
-            self.memory = Memory(settings)
 
     def infer(self, signature: Signature, call: Call) -> Flow[dict[str, Array]]:
         """Run the model once, or in parts if the batch is too large and parts are allowed."""
@@ -80,16 +74,12 @@ class Inference:
             generation = Generation(signature, inputs, call, settings.what)
             operation: ops.Operation = generation.operation(settings.model_name, settings.model_version)
             return StreamRequest(self._exchange(operation, call, timeout_s), generation.outputs)
-        memory, placed = self.memory, None
-        if memory is not None:
-            placed = yield from memory.place(inputs, {}, self._asking(call, timeout_s))
+        placed = None
+        if self.memory is not None:
+            placed = yield from self.memory.place(inputs, {}, self._asking(call, timeout_s))
         tensors = [_tensor(item) for item in inputs] if placed is None else placed.tensors
         operation = self._operation(tensors, call, self._id(call), placed)
-        from pytriton.client._grpc.wire import stream_decoder
-
-        return StreamRequest(
-            self._exchange(operation, call, timeout_s), stream_decoder(settings.what), memory, placed
-        )
+        return StreamRequest(self._exchange(operation, call, timeout_s), lambda outputs: outputs, placed)
 
     def command(self, signature: Signature, call: Call, *, decoupled: bool) -> Exchange:
         """The whole request, over the wire; the timeout is that of each response."""
@@ -184,15 +174,15 @@ class Inference:
                 results = placed.taken((yield self._exchange(operation, call, remaining_s)))
             except PyTritonClientInferenceServerError as error:
                 again = memory.has_forgotten(error)  # then nothing has been run
-                memory.give_back(placed)
+                placed.give_back()
                 if is_last or (not again and not (_TOO_SMALL in str(error) and self._may_guess(call))):
                     raise
                 sizes = sizes if again else {}
             except BaseException:
-                memory.discard(placed)
+                placed.discard()
                 raise
             else:
-                memory.give_back(placed)
+                placed.give_back()
                 self._learn(results, inputs, call)
                 return results
         remaining_s = max(deadline - time.monotonic(), 0.001)
@@ -242,7 +232,7 @@ class Inference:
         tensors: Sequence[TensorData],
         call: Call,
         request_id: str,
-        placed: Placed | None = None,
+        placed: PlacedTensors | None = None,
         signature: Signature | None = None,
     ) -> ops.Infer:
         options = call.options
@@ -261,34 +251,6 @@ class Inference:
             options.compression or self.settings.compression,
             self.binary,
         )
-
-
-class StreamRequest:
-    """A request of a stream, and its inputs in shared memory, if they are there."""
-
-    def __init__(
-        self,
-        command: Exchange,
-        outputs: Callable[[bytes], dict[str, Array]],
-        memory: Memory | None = None,
-        placed: Placed | None = None,
-    ) -> None:
-        self.command = command
-        self.outputs = outputs
-        """The outputs of one response, or the exception that it amounts to."""
-        self._memory = memory
-        self._placed = placed
-
-    def end(self, *, complete: bool) -> None:
-        """The stream is over.
-
-        Args:
-            complete: Whether the server has said so; it may still read the inputs otherwise.
-        """
-        memory, placed = self._memory, self._placed
-        self._placed = None
-        if memory is not None and placed is not None:
-            (memory.give_back if complete else memory.discard)(placed)
 
 
 def _tensor(item: Input) -> TensorData:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from pytriton import dtypes
 from pytriton.client._core.tensors import TensorData
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "GetConfig",
     "GetMetadata",
     "GetStatistics",
+    "InRegion",
     "Infer",
     "LoadModel",
     "MemoryStatus",
@@ -150,6 +153,18 @@ class OutputRegion:
     region: str
     byte_size: int
     offset: int = 0
+
+
+class InRegion(NamedTuple):
+    """An output, of numbers, that the server has put into shared memory."""
+
+    datatype: dtypes.DataType
+    shape: tuple[int, ...]
+
+    @property
+    def byte_size(self) -> int:
+        """How many bytes it has."""
+        return math.prod(self.shape) * self.datatype.byte_size
 
 
 @dataclass(frozen=True, slots=True)

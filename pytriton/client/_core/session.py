@@ -12,9 +12,11 @@ from pytriton.client._core import advice
 from pytriton.client._core import operations as ops
 from pytriton.client._core.config import config_from_json, config_from_metadata, wire_shapes
 from pytriton.client._core.flow import Exchange, Flow, Pause
-from pytriton.client._core.inference import Inference, StreamRequest, is_unknown_model
+from pytriton.client._core.inference import Inference, is_unknown_model
+from pytriton.client._core.memory import TensorMemory
 from pytriton.client._core.request import Call, Signature
 from pytriton.client._core.settings import Settings
+from pytriton.client._core.stream_request import StreamRequest
 from pytriton.client._core.tensors import Array
 from pytriton.client.exceptions import (
     PyTritonClientAccessDeniedError,
@@ -47,7 +49,12 @@ class Session:
     """What a client knows of its model, and the flows of its methods."""
 
     def __init__(
-        self, settings: Settings, config: TritonModelConfig | None = None, *, verified: bool = False
+        self,
+        settings: Settings,
+        config: TritonModelConfig | None = None,
+        *,
+        verified: bool = False,
+        memory: TensorMemory | None = None,
     ) -> None:
         """Begin with a configuration that is known, if there is one.
 
@@ -55,13 +62,14 @@ class Session:
             settings: What the client was told.
             config: The model, so that the server need not be asked.
             verified: Whether nothing needs to be asked before the first request.
+            memory: Shared memory with the server, if the client was told to use it.
         """
         self.settings = settings
         self.config = config
         self._signature = Signature(config) if config is not None and verified else None
         self._asks = not verified
         self._is_outdated = False
-        self.inference = Inference(settings)
+        self.inference = Inference(settings, memory)
 
     @property
     def is_ready(self) -> bool:

@@ -12,6 +12,7 @@ import grpc
 
 from pytriton.client._core.failures import late
 from pytriton.client._core.flow import Exchange
+from pytriton.client._grpc.wire import decode_response
 
 __all__ = ["GrpcStreamCall"]
 
@@ -34,15 +35,15 @@ class GrpcStreamCall:
         self._failure = failure
         self._alarm = _Alarm(command.timeout_s, call.cancel)
 
-    def __next__(self) -> bytes:
-        """The next response."""
+    def __next__(self) -> dict[str, Any]:
+        """The outputs of the next response."""
         try:
             with self._alarm:
                 data: bytes = next(self._call)
-                return data
         except grpc.RpcError as error:
             rung = self._alarm.has_rung
             raise late(self._command) if rung else self._failure(error, self._command) from error
+        return decode_response(data, self._command.what)
 
     def cancel(self) -> None:
         """Want no more; the server is told."""

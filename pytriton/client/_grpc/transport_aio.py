@@ -21,7 +21,7 @@ from pytriton.client._grpc.transport import (
     metadata_of,
     translated,
 )
-from pytriton.client._grpc.wire import decode, encode, method_of
+from pytriton.client._grpc.wire import decode, decode_response, encode, method_of
 from pytriton.client.exceptions import PyTritonClientClosedError
 from pytriton.client.options import Tls
 
@@ -110,17 +110,17 @@ class _StreamCall:
         self._call = call
         self._command = command
 
-    async def read(self) -> bytes | None:
-        """The next response; None if there are no more."""
+    async def read(self) -> dict[str, Any] | None:
+        """The outputs of the next response; None if there are no more."""
         try:
             data = await asyncio.wait_for(self._call.read(), self._command.timeout_s)
-            return None if data is grpc.aio.EOF else data
         except asyncio.TimeoutError:
             raise late(self._command) from None
         except grpc.RpcError as error:
             raise await self._transport.failure(error, self._command) from error
         except asyncio.CancelledError as error:
             raise self._transport.closed_or(error, self._command) from None
+        return None if data is grpc.aio.EOF else decode_response(data, self._command.what)
 
     def cancel(self) -> None:
         """Want no more; the server is told."""

@@ -17,11 +17,10 @@ from pytriton.client._core.recycled import recycled_copy
 from pytriton.client._core.tensors import Buffer, decode_data, decode_list
 from pytriton.client._grpc.config import config, index, metadata, statistics
 from pytriton.client._grpc.messages import SERVICE, message
-from pytriton.client._http.wire import InRegion
 from pytriton.client.exceptions import PyTritonClientInferenceServerError, PyTritonClientProtocolError
 from pytriton.exceptions import PyTritonValidationError
 
-__all__ = ["decode", "encode", "method_of", "stream_decoder"]
+__all__ = ["decode", "decode_response", "encode", "method_of"]
 
 _RAW_INPUT: Final = b"\x3a"  # field 7, length-delimited
 _ID: Final = b"\x1a"  # field 3
@@ -102,25 +101,21 @@ def decode(operation: ops.Operation, data: bytes, what: str) -> Any:
         raise _unreadable(what, error) from error
 
 
-def stream_decoder(what: str) -> Callable[[bytes], dict[str, Any]]:
-    """Reads one response of a stream: its outputs, or the exception that it amounts to."""
-
-    def decode_response(data: bytes) -> dict[str, Any]:
-        try:
-            error, response = "", memoryview(b"")
-            for number, value, _ in _fields(memoryview(data)):
-                if number == 1:
-                    error = bytes(value).decode("utf-8", "replace")
-                elif number == 2:
-                    response = value
-            outputs = _decode_infer(response)
-        except Exception as cause:
-            raise _unreadable(what, cause) from cause
-        if error:
-            raise PyTritonClientInferenceServerError(f"{what}: {error}")
-        return outputs
-
-    return decode_response
+def decode_response(data: bytes, what: str) -> dict[str, Any]:
+    """The outputs of one response of a stream, or the exception that it amounts to."""
+    try:
+        error, response = "", memoryview(b"")
+        for number, value, _ in _fields(memoryview(data)):
+            if number == 1:
+                error = bytes(value).decode("utf-8", "replace")
+            elif number == 2:
+                response = value
+        outputs = _decode_infer(response)
+    except Exception as cause:
+        raise _unreadable(what, cause) from cause
+    if error:
+        raise PyTritonClientInferenceServerError(f"{what}: {error}")
+    return outputs
 
 
 def _unreadable(what: str, error: Exception) -> PyTritonClientProtocolError:
@@ -269,7 +264,7 @@ def _outputs_of(described: bytes) -> list[tuple[str, dtypes.DataType, tuple[int,
 def _decode_raw(data: memoryview, row: dtypes.DataType, shape: tuple[int, ...]) -> Any:
     # Nothing else says that an output is in shared memory.
     if not data and 0 not in shape and row is not dtypes.BYTES:
-        return InRegion(row, shape)
+        return ops.InRegion(row, shape)
     # Bytes of gRPC cannot be written to, nor are they aligned.
     return decode_data(data if row is dtypes.BYTES else recycled_copy(data), row, shape)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from pytriton.client._core import failures
 from pytriton.client._core.flow import Exchange
-from pytriton.client._core.generate import EventReader, raise_for_status
 from pytriton.client._http.connection import Attempt
+from pytriton.client._http.events import EventReader, raise_for_status
 from pytriton.client._http.wire import encode
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytriton.client._core import failures
 from pytriton.client._core.flow import Exchange
-from pytriton.client._core.generate import EventReader, raise_for_status
+from pytriton.client._http.events import EventReader, raise_for_status
 from pytriton.client._http.reader import ReplyReader
 
 if TYPE_CHECKING:

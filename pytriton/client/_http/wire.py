@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import quote
 
 from pytriton import dtypes
@@ -22,7 +22,6 @@ __all__ = [
     "HEADER_LENGTH",
     "HttpReply",
     "HttpRequest",
-    "InRegion",
     "decode",
     "encode",
     "error_text",
@@ -59,18 +58,6 @@ class HttpReply:
     status: int
     headers: Mapping[str, str]
     body: Buffer
-
-
-class InRegion(NamedTuple):
-    """An output, of numbers, that the server has put into shared memory."""
-
-    datatype: dtypes.DataType
-    shape: tuple[int, ...]
-
-    @property
-    def byte_size(self) -> int:
-        """How many bytes it has."""
-        return math.prod(self.shape) * self.datatype.byte_size
 
 
 def model_path(model: str, version: str) -> str:
@@ -276,7 +263,7 @@ def _decode_infer(reply: HttpReply) -> dict[str, Any]:
             aligned = array.flags.aligned and array.flags.writeable
             outputs[output["name"]] = array if aligned else array.copy()
         elif "data" not in output and row is not dtypes.BYTES:
-            outputs[output["name"]] = InRegion(row, shape)  # nothing else says so
+            outputs[output["name"]] = ops.InRegion(row, shape)  # nothing else says so
         else:
             outputs[output["name"]] = decode_list(output["data"], row, shape)
     return outputs

@@ -9,21 +9,19 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from pytriton import dtypes
 from pytriton.client._core import operations as ops
 from pytriton.client._core.flow import Exchange, Flow
-from pytriton.client._core.recycled import recycled_copy
 from pytriton.client._core.request import Input
 from pytriton.client._core.settings import Settings
-from pytriton.client._core.tensors import Array, Buffer, TensorData, decode_data, encode_array
-from pytriton.client._http.wire import InRegion
+from pytriton.client._core.tensors import Buffer, TensorData, encode_array
 from pytriton.client._shared_memory.block import is_left_behind
 from pytriton.client._shared_memory.leftovers import LEFTOVERS, forget
+from pytriton.client._shared_memory.placed import Placed
 from pytriton.client._shared_memory.regions import Region, Regions
 from pytriton.client.exceptions import (
     PyTritonClientAccessDeniedError,
@@ -33,7 +31,7 @@ from pytriton.client.exceptions import (
     PyTritonClientSharedMemoryError,
 )
 
-__all__ = ["Memory", "Placed"]
+__all__ = ["Memory"]
 
 _LOGGER = logging.getLogger(__name__)
 _LEAST_BYTES: Final = 1 << 17
@@ -44,28 +42,6 @@ _ELSEWHERE: Final = (
     "the server cannot map memory of this process. Is it on this machine, with the same /dev/shm "
     "(docker run --ipc=host), and may it read what this user writes?"
 )
-
-
-@dataclass
-class Placed:
-    """Where the tensors of one request are."""
-
-    tensors: list[TensorData]
-    outputs: dict[str, ops.OutputRegion] = field(default_factory=dict)
-    regions: list[Region] = field(default_factory=list)
-    target: Region | None = None
-    """The region of the outputs."""
-
-    def taken(self, results: dict[str, Any]) -> dict[str, Array]:
-        """The outputs; those in shared memory are copied out of it."""
-        for name, result in results.items():
-            if isinstance(result, InRegion):
-                place = self.outputs.get(name)
-                if place is None or self.target is None or result.byte_size > place.byte_size:
-                    raise PyTritonClientProtocolError(f'The answer has no data of output "{name}".')
-                data: Any = self.target.block.view(place.offset, result.byte_size)
-                results[name] = decode_data(recycled_copy(data), result.datatype, result.shape)
-        return results
 
 
 class Memory:
@@ -99,7 +75,7 @@ class Memory:
         returned = {name: size for name, size in sizes.items() if size >= self._least_bytes}
         if not given and not returned:
             return None
-        placed = Placed([])
+        placed = Placed(self._regions)
         try:
             yield from self._tidy(ask)
             source = (yield from self._borrow(placed, given, ask)) if given else None
@@ -110,23 +86,11 @@ class Memory:
                     placed.outputs[name] = ops.OutputRegion(placed.target.name, size, offset)
             return placed
         except _UnusableError:
-            self.give_back(placed)
+            placed.give_back()
             return None
         except BaseException:
-            self.give_back(placed)
+            placed.give_back()
             raise
-
-    def give_back(self, placed: Placed) -> None:
-        """Nobody uses the request's memory any more."""
-        for region in placed.regions:
-            self._regions.give_back(region)
-        placed.regions.clear()
-
-    def discard(self, placed: Placed) -> None:
-        """The server may still use the request's memory."""
-        for region in placed.regions:
-            self._regions.discard(region)
-        placed.regions.clear()
 
     def has_forgotten(self, error: PyTritonClientError) -> bool:
         """Whether an error means that the server does not know our regions any more: it is another one."""
@@ -151,12 +115,11 @@ class Memory:
         self, placed: Placed, sizes: Mapping[str, int], ask: Callable[[ops.Operation], Exchange]
     ) -> Flow[Region]:
         try:
-            region = self._regions.borrow(sum(map(_aligned, sizes.values())))
+            region = placed.borrow(sum(map(_aligned, sizes.values())))
         except OSError as error:
             # For this request; there may be some again later on.
             reason = f"no shared memory is to be had: {error}; see the size of /dev/shm"
             raise self._unusable(reason, error) from error
-        placed.regions.append(region)
         if region.is_registered:
             return region
         try:

@@ -9,25 +9,22 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pytriton import dtypes
-from pytriton.client._core import failures
 from pytriton.client._core import operations as ops
 from pytriton.client._core.request import Call, Input, Signature
 from pytriton.client._core.tensors import Array, decode_list
-from pytriton.client._http.wire import HttpReply, error_text
 from pytriton.client.exceptions import (
     PyTritonClientInferenceServerError,
     PyTritonClientProtocolError,
     PyTritonClientValueError,
 )
 
-__all__ = ["EventReader", "Generation", "raise_for_status"]
+__all__ = ["Generation"]
 
 _RESERVED: Final = ("id", "parameters", "model_name", "model_version")
-_LONGEST: Final = 1 << 30
 
 
 class Generation:
@@ -120,40 +117,6 @@ class Generation:
             f"{self._what}: streams over HTTP (/generate_stream) do not carry {what}; "
             "use grpc://host:port, where the port is 8001 by default."
         )
-
-
-class EventReader:
-    """Events out of the text of an event stream."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._data: list[bytes] = []
-
-    def feed(self, text: bytes) -> Iterator[bytes]:
-        """The events that are complete with this."""
-        self._rest += text
-        if len(self._rest) > _LONGEST:
-            raise ValueError("an event without end")
-        *lines, self._rest = self._rest.split(b"\n")
-        for line in lines:
-            line = line.removesuffix(b"\r")
-            if line.startswith(b"data:"):
-                self._data.append(line[5:].removeprefix(b" "))
-            elif not line and self._data:
-                yield b"\n".join(self._data)
-                self._data.clear()
-
-    @property
-    def is_between(self) -> bool:
-        """Whether no event has begun that is not complete."""
-        return not self._rest and not self._data
-
-
-def raise_for_status(reply: HttpReply, what: str) -> None:
-    """Raise the exception for a reply that is no stream; errors of models are events in it."""
-    body = bytes(reply.body).strip()
-    reply.body = body.removeprefix(b"data:").strip()
-    raise failures.from_http_status(reply.status, error_text(reply), what)
 
 
 def _made(shape: Sequence[int], count: int) -> tuple[int, ...] | None:
