@@ -6,6 +6,7 @@ What a client does is written once, as such a generator; a shell runs it with a 
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,12 @@ class Exchange:
     def __post_init__(self) -> None:
         if self.timeout_s > LONGEST_S:
             object.__setattr__(self, "timeout_s", LONGEST_S)
+
+    def within(self, timeout_s: float | None) -> Exchange:
+        """The same within this time, if that is shorter."""
+        if timeout_s is None or timeout_s >= self.timeout_s:
+            return self
+        return dataclasses.replace(self, timeout_s=timeout_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Server-sent events, in which the generate extension answers, without input or output."""
+"""Server-sent events, in which the generate extension answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import collections
 from typing import Final
 
 from pytriton.client._core import failures
+from pytriton.client._http.reader import ReplyReader
 from pytriton.client._http.wire import HttpReply, error_text
+from pytriton.client.exceptions import PyTritonClientError
 
-__all__ = ["EventReader", "raise_for_status"]
+__all__ = ["EventReader"]
 
 _LONGEST: Final = 1 << 30
 
 
 class EventReader:
-    """Events out of the text of an event stream."""
+    """Events out of a reply, without input or output of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
+        """Begin.
+
+        Args:
+            what: Beginning of messages.
+        """
+        self.ready: collections.deque[bytes] = collections.deque()
+        """Events that have come and that nobody has taken yet."""
+        self._what = what
         self._rest = b""
         self._data: list[bytes] = []
 
-    def feed(self, text: bytes) -> Iterator[bytes]:
-        """The events that are complete with this."""
+    def hear(self, reader: ReplyReader) -> None:
+        """Take what the reply has more than before; the exception for a reply that is no stream."""
+        if not reader.has_begun:
+            return
+        if reader.status == 200:
+            self._feed(reader.take())
+        elif reader.is_complete:
+            raise _failure(reader.reply(), self._what)
+
+    def end(self) -> None:
+        """Nothing more will come; ConnectionResetError if an event has begun that is not complete."""
+        if self._rest or self._data:
+            raise ConnectionResetError
+
+    def _feed(self, text: bytes) -> None:
         self._rest += text
         if len(self._rest) > _LONGEST:
             raise ValueError("an event without end")
@@ -32,17 +55,12 @@ class EventReader:
             if line.startswith(b"data:"):
                 self._data.append(line[5:].removeprefix(b" "))
             elif not line and self._data:
-                yield b"\n".join(self._data)
+                self.ready.append(b"\n".join(self._data))
                 self._data.clear()
 
-    @property
-    def is_between(self) -> bool:
-        """Whether no event has begun that is not complete."""
-        return not self._rest and not self._data
 
-
-def raise_for_status(reply: HttpReply, what: str) -> None:
-    """Raise the exception for a reply that is no stream; errors of models are events in it."""
+def _failure(reply: HttpReply, what: str) -> PyTritonClientError:
+    """The exception for a reply that is no stream; errors of models are events in it."""
     body = bytes(reply.body).strip()
     reply.body = body.removeprefix(b"data:").strip()
-    raise failures.from_http_status(reply.status, error_text(reply), what)
+    return failures.from_http_status(reply.status, error_text(reply), what)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import collections
-import dataclasses
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -12,7 +10,8 @@ from typing import TYPE_CHECKING
 from pytriton.client._core import failures
 from pytriton.client._core.flow import Exchange
 from pytriton.client._http.connection import Attempt
-from pytriton.client._http.events import EventReader, raise_for_status
+from pytriton.client._http.events import EventReader
+from pytriton.client._http.response_times import ResponseTimes
 from pytriton.client._http.wire import encode
 
 if TYPE_CHECKING:
@@ -32,16 +31,11 @@ class HttpStreamCall:
             command: What is asked; its timeout is that of each response.
             timeout_s: Time for all responses together.
         """
-        self._command = command
-        self._timeout_s = timeout_s
-        self._end = None if timeout_s is None else time.monotonic() + timeout_s
-        self._events: collections.deque[bytes] = collections.deque()
-        self._event_reader = EventReader()
+        self._times = ResponseTimes(command, timeout_s, time.monotonic())
+        self._events = EventReader(command.what)
         self._lock = threading.Lock()
         self._is_reading = self._is_over = False
-        first_s = command.timeout_s if timeout_s is None else min(timeout_s, command.timeout_s)
-        sending = dataclasses.replace(command, timeout_s=first_s)
-        self._attempt = Attempt(transport, sending, encode(command.operation))
+        self._attempt = Attempt(transport, command.within(timeout_s), encode(command.operation))
         self._attempt.__enter__()
         try:
             self._attempt.send()
@@ -60,7 +54,7 @@ class HttpStreamCall:
             event = self._next_event()
         except (OSError, ValueError, failures.NotHttp) as error:
             if isinstance(error, TimeoutError):
-                raise failures.late(self._command, self._timeout_s if self._is_late() else None) from None
+                raise self._times.late() from None
             raise self._attempt.failure(error) from error
         finally:
             self._pause(over=event is None)
@@ -81,13 +75,14 @@ class HttpStreamCall:
             self._let_go()
 
     def _next_event(self) -> bytes | None:
-        self._limit()
-        while not self._events and not self._attempt.reader.is_complete:
-            self._read()
-        if self._events:
-            return self._events.popleft()
-        if not self._event_reader.is_between:
-            raise ConnectionResetError
+        attempt, events = self._attempt, self._events
+        attempt.renew(self._times.deadline(time.monotonic()))
+        while not events.ready and not attempt.reader.is_complete:
+            attempt.read()
+            events.hear(attempt.reader)
+        if events.ready:
+            return events.ready.popleft()
+        events.end()
         return None
 
     def _pause(self, *, over: bool) -> None:
@@ -97,24 +92,6 @@ class HttpStreamCall:
             over = self._is_over = self._is_over or over
         if over:
             self._let_go()
-
-    def _read(self) -> None:
-        attempt, reader = self._attempt, self._attempt.reader
-        attempt.read()
-        if not reader.has_begun:
-            return
-        if reader.status != 200:
-            while not reader.is_complete:
-                attempt.read()
-            raise_for_status(reader.reply(), self._command.what)
-        self._events.extend(self._event_reader.feed(reader.take()))
-
-    def _limit(self) -> None:
-        deadline = time.monotonic() + self._command.timeout_s
-        self._attempt.renew(deadline if self._end is None else min(deadline, self._end))
-
-    def _is_late(self) -> bool:
-        return self._end is not None and time.monotonic() >= self._end
 
     def _let_go(self) -> None:
         self._attempt.__exit__(None, None, None)

@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from pytriton.client._core import failures
-from pytriton.client._core.flow import Exchange
-from pytriton.client._http.events import EventReader, raise_for_status
+from pytriton.client._http.events import EventReader
 from pytriton.client._http.reader import ReplyReader
+from pytriton.client._http.response_times import ResponseTimes
 
 if TYPE_CHECKING:
     from pytriton.client._http.transport_aio import AioConnection
@@ -27,8 +25,8 @@ class AsyncHttpStreamCall:
     def __init__(
         self,
         connection: AioConnection,
-        command: Exchange,
-        timeout_s: float | None,
+        what: str,
+        times: ResponseTimes,
         failure: Callable[[Exception, str], Exception],
         give_back: Callable[[AioConnection], None],
     ) -> None:
@@ -36,31 +34,28 @@ class AsyncHttpStreamCall:
 
         Args:
             connection: The connection.
-            command: What is asked; its timeout is that of each response.
-            timeout_s: Time that is left for all responses together.
+            what: Beginning of messages.
+            times: Until when responses must come, by the event loop's clock.
             failure: Makes an exception of ours of one that came at a stage.
             give_back: What is done with the connection in the end.
         """
         self._connection = connection
-        self._command = command
         self._loop = asyncio.get_running_loop()
-        self._timeout_s = timeout_s
-        self._end = None if timeout_s is None else self._loop.time() + timeout_s
+        self._times = times
         self._failure = failure
         self._give_back = give_back
-        self._events: collections.deque[bytes] = collections.deque()
-        self._event_reader = EventReader()
+        self._events = EventReader(what)
         self._error: Exception | None = None
         self._came = asyncio.Event()
         self._is_over = False
 
     async def read(self) -> bytes | None:
         """The next event; None if there are no more."""
-        if not self._events and not self._is_over:
+        if not self._events.ready and not self._is_over:
             await self._wait()
-        if self._events:
+        if self._events.ready:
             self._flow()
-            return self._events.popleft()
+            return self._events.ready.popleft()
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -72,20 +67,15 @@ class AsyncHttpStreamCall:
 
     def heard(self, reader: ReplyReader) -> None:
         """Called by the connection when more has been read."""
-        if not reader.has_begun or self._is_over:
+        if self._is_over:
             return
         try:
-            if reader.status != 200:
-                if reader.is_complete:
-                    raise_for_status(reader.reply(), self._command.what)
-                return
-            self._events.extend(self._event_reader.feed(reader.take()))
-            if not reader.is_complete:
-                self._flow()
-            elif self._event_reader.is_between:
+            self._events.hear(reader)
+            if reader.is_complete:
+                self._events.end()
                 self._finish(None)
             else:
-                raise ConnectionResetError
+                self._flow()
         except Exception as error:
             self.failed(error)
         self._came.set()
@@ -96,7 +86,7 @@ class AsyncHttpStreamCall:
 
     def _flow(self) -> None:
         if not self._is_over:  # else the connection is somebody else's
-            self._connection.flow(len(self._events) <= _MANY)
+            self._connection.flow(len(self._events.ready) <= _MANY)
 
     def _finish(self, error: Exception | None) -> None:
         if not self._is_over:
@@ -107,14 +97,10 @@ class AsyncHttpStreamCall:
             self._came.set()
 
     async def _wait(self) -> None:
-        now = self._loop.time()
-        deadline = now + self._command.timeout_s
-        last = self._end is not None and self._end < deadline
-        if self._end is not None and last:
-            deadline = self._end
+        deadline = self._times.deadline(self._loop.time())
         try:
-            while not self._events and not self._is_over:
+            while not self._events.ready and not self._is_over:
                 self._came.clear()
                 await asyncio.wait_for(self._came.wait(), max(deadline - self._loop.time(), 0.001))
         except asyncio.TimeoutError:
-            self._finish(failures.late(self._command, self._timeout_s if last else None))
+            self._finish(self._times.late())

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import dataclasses
 from typing import Any, Final
 
 from pytriton.client._core import failures
@@ -18,6 +17,7 @@ from pytriton.client._core.flow import LONGEST_S, Exchange
 from pytriton.client._core.settings import Settings
 from pytriton.client._http.body import compressed, decompressed, message_of
 from pytriton.client._http.reader import ReplyReader
+from pytriton.client._http.response_times import ResponseTimes
 from pytriton.client._http.stream_aio import AsyncHttpStreamCall
 from pytriton.client._http.wire import HttpReply, decode, encode
 from pytriton.client.exceptions import PyTritonClientClosedError
@@ -74,17 +74,15 @@ class AsyncHttpTransport:
     async def stream(self, command: Exchange, timeout_s: float | None) -> AsyncHttpStreamCall:
         """Send a request whose responses are read one by one, within `timeout_s` all together."""
         begin = self._loop.time()
-        first_s = command.timeout_s if timeout_s is None else min(timeout_s, command.timeout_s)
-        sending = dataclasses.replace(command, timeout_s=first_s)
+        times, sending = ResponseTimes(command, timeout_s, begin), command.within(timeout_s)
 
         def failure(error: Exception, stage: str) -> Exception:
             return failures.from_http_failure(error, stage, sending, self._target, closed=self._closed)
 
         message = message_of(encode(command.operation), self._url.without_scheme, command.headers)
         try:
-            connection = await self._take(begin + first_s)
-            left_s = None if timeout_s is None else timeout_s - (self._loop.time() - begin)
-            call = AsyncHttpStreamCall(connection, command, left_s, failure, self._give_back)
+            connection = await self._take(begin + sending.timeout_s)
+            call = AsyncHttpStreamCall(connection, command.what, times, failure, self._give_back)
             connection.send(message, call)
             return call
         except (OSError, asyncio.TimeoutError) as error:

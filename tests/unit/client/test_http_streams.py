@@ -7,19 +7,22 @@ import asyncio
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
 
-from pytriton.client import AsyncioDecoupledModelClient, DecoupledModelClient
+from pytriton.client import AsyncioDecoupledModelClient, DecoupledModelClient, InferOptions
 from pytriton.client._base.streams import Responses
 from pytriton.client._core import operations as ops
 from pytriton.client._core.flow import Exchange
 from pytriton.client._http import stream
+from pytriton.client._http.response_times import ResponseTimes
 from pytriton.client._http.stream_aio import AsyncHttpStreamCall
-from pytriton.client._http.transport_aio import AioConnection
+from pytriton.client._http.transport_aio import AioConnection, AsyncHttpTransport
+from pytriton.client.exceptions import PyTritonClientTimeoutError
 from tests.helpers.gate import wait_until
 from tests.helpers.http_peer import CONFIG, Heard, answer, http_peer
 from tests.helpers.server import TIMEOUT_S
@@ -117,7 +120,8 @@ def streams_on_one_wire() -> tuple[Wire, AioConnection, Callable[[], AsyncHttpSt
 
     def begin() -> AsyncHttpStreamCall:
         command = Exchange(ops.Generate("m", "", {}), TIMEOUT_S, {}, "m")
-        call = AsyncHttpStreamCall(connection, command, None, lambda error, _: error, lambda _: None)
+        times = ResponseTimes(command, None, 0)
+        call = AsyncHttpStreamCall(connection, "m", times, lambda error, _: error, lambda _: None)
         connection.send([], call)
         return call
 
@@ -271,3 +275,36 @@ def test_a_stream_that_is_closed_before_it_has_begun_is_not_sent() -> None:
     with http_peer(script) as peer:
         asyncio.run(main(peer.url))
         assert [heard.path for heard in peer.heard] == ["/v2/models/m/config"]
+
+
+def test_a_late_stream_says_the_time_that_was_given_though_connecting_took_some_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take, ended = AsyncHttpTransport._take, threading.Event()
+
+    async def take_long(transport: AsyncHttpTransport, deadline: float) -> AioConnection:
+        begin = time.monotonic()
+        while time.monotonic() < begin + 0.01:
+            await asyncio.sleep(0)
+        return await take(transport, deadline)
+
+    def script(heard: Heard, connection: socket.socket) -> bytes:
+        if heard.path.endswith("/config"):
+            return answer(STREAM)
+        connection.sendall(HEAD + events(1))
+        ended.wait(TIMEOUT_S)
+        return b""
+
+    async def read(url: str) -> None:
+        async with AsyncioDecoupledModelClient(url, "m") as client:
+            async for outputs in client.infer_sample([1], options=InferOptions(timeout_s=0.3)):
+                assert outputs["y"] == 0
+
+    monkeypatch.setattr(AsyncHttpTransport, "_take", take_long)
+    with http_peer(script) as peer:
+        late = pytest.raises(PyTritonClientTimeoutError, match=r"not all responses.*within the 0\.3 s")
+        with late, DecoupledModelClient(peer.url, "m") as client:
+            list(client.infer_sample([1], options=InferOptions(timeout_s=0.3)))
+        with late:
+            asyncio.run(read(peer.url))
+        ended.set()
