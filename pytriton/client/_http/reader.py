@@ -29,6 +29,7 @@ class ReplyReader:
         self._parser = httptools.HttpResponseParser(self)
         self._body: Any = None
         self._position = 0
+        self._taken = 0
 
     @property
     def has_begun(self) -> bool:
@@ -71,11 +72,13 @@ class ReplyReader:
         self.is_complete, self.keeps_open = True, False  # such a body lasts as long as its connection
 
     def take(self) -> bytes:
-        """The part of a body of unknown length that has come since the last time."""
-        if not isinstance(self._body, bytearray):
-            return b""
-        taken = bytes(self._body)
-        self._body.clear()
+        """The part of the body that has come since the last time."""
+        if isinstance(self._body, bytearray):  # its length is not known
+            taken = bytes(self._body)
+            self._body.clear()
+        else:
+            taken = bytes(self._body[self._taken : self._position])
+            self._taken = self._position
         return taken
 
     def reply(self) -> HttpReply:

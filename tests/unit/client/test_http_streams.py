@@ -308,3 +308,23 @@ def test_a_late_stream_says_the_time_that_was_given_though_connecting_took_some_
         with late:
             asyncio.run(read(peer.url))
         ended.set()
+
+
+def test_a_stream_whose_length_is_told_has_its_events() -> None:
+    body = b"".join(b'data: {"y": %d}\n\n' % number for number in range(COUNT))
+
+    def script(heard: Heard, connection: socket.socket) -> bytes | None:
+        if heard.path.endswith("/config"):
+            return answer(STREAM)
+        whole = answer(body=body, headers="Content-Type: text/event-stream\r\n")
+        connection.sendall(whole[: len(whole) // 2])
+        return whole[len(whole) // 2 :]
+
+    async def read(url: str) -> list[float]:
+        async with AsyncioDecoupledModelClient(url, "m") as client:
+            return [outputs["y"].item() async for outputs in client.infer_sample([1])]
+
+    with http_peer(script) as peer:
+        with DecoupledModelClient(peer.url, "m") as client:
+            assert [outputs["y"].item() for outputs in client.infer_sample([1])] == list(range(COUNT))
+        assert asyncio.run(read(peer.url)) == list(range(COUNT))
