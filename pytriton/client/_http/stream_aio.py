@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from pytriton.client._http.connection_aio import AioConnection
 from pytriton.client._http.events import EventReader
 from pytriton.client._http.reader import ReplyReader
 from pytriton.client._http.response_times import ResponseTimes
-
-if TYPE_CHECKING:
-    from pytriton.client._http.transport_aio import AioConnection
 
 __all__ = ["AsyncHttpStreamCall"]
 

@@ -19,9 +19,10 @@ from pytriton.client._base.streams import Responses
 from pytriton.client._core import operations as ops
 from pytriton.client._core.flow import Exchange
 from pytriton.client._http import stream
+from pytriton.client._http.connection_aio import AioConnection
 from pytriton.client._http.response_times import ResponseTimes
 from pytriton.client._http.stream_aio import AsyncHttpStreamCall
-from pytriton.client._http.transport_aio import AioConnection, AsyncHttpTransport
+from pytriton.client._http.transport_aio import AsyncHttpTransport
 from pytriton.client.exceptions import PyTritonClientTimeoutError
 from tests.helpers.gate import wait_until
 from tests.helpers.http_peer import CONFIG, Heard, answer, http_peer
