@@ -11,14 +11,17 @@
 #include <atomic>
 #include <cstdint>
 
+#include "preload/clock.h"
 #include "preload/hook.h"
 
 namespace {
 
+using pytriton::kNsPerS;
+using pytriton::Nanoseconds;
+
 using ClockWait = int (*)(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock,
                           const timespec* until);
 
-constexpr int64_t kNsPerS = 1'000'000'000;
 constexpr int64_t kBatcherWaitNs = 500'000'000;  // default_wait_microseconds of the batcher
 constexpr int64_t kToleranceNs = 200'000'000;    // between its look at the clock and ours
 constexpr int64_t kShortestNs = 250'000;
@@ -30,10 +33,6 @@ thread_local bool has_looked_again = false;  // within that wait: it waits for a
 std::atomic<int> queue_policies{0};
 
 constinit pytriton::Real<ClockWait> clock_wait("pthread_cond_clockwait");
-
-int64_t Nanoseconds(const timespec& time) {
-  return time.tv_sec * kNsPerS + time.tv_nsec;
-}
 
 }  // namespace
 

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
 
 namespace pytriton {
 
@@ -69,22 +68,5 @@ class CallState {
   char* state_;
   pthread_mutex_t* context_mutex_ = nullptr;
 };
-
-constexpr uint32_t kFinal = 1;  // TRITONSERVER_RESPONSE_COMPLETE_FINAL
-
-// The front end's callback for responses.
-using Complete = void (*)(void* response, uint32_t flags, void* payload);
-
-// Calls it as for the end of a request whose payload it has deleted already.
-inline void CallOnceMore(Complete complete, const CallState& state) {
-  struct Payload {  // ResponseReleasePayload: a state, and a vector, which is empty
-    void* state;
-    void* regions[3];
-  };
-  if (auto* const payload = static_cast<Payload*>(std::calloc(1, sizeof(Payload)))) {
-    payload->state = state.get();
-    complete(nullptr, kFinal, payload);  // deletes it
-  }
-}
 
 }  // namespace pytriton

@@ -9,9 +9,8 @@
 
 namespace pytriton {
 
-// Calls by their requests; each has a member `request`, a member `next` for this table, and counts its
-// references, one of which is the table's. Requests that are not there, as those of HTTP, take no lock unless
-// they share a place with one that is.
+// Calls by their requests, with a reference to each. Requests that are not there, as those of HTTP, take no
+// lock unless they share a place with one that is.
 template <typename Call>
 class CallTable {
  public:

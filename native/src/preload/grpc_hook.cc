@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "preload/call.h"
 #include "preload/call_state.h"
 #include "preload/call_table.h"
 #include "preload/hook.h"

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <pthread.h>
-
 #include <atomic>
 #include <cstdint>
 
-#include "preload/call_state.h"
+#include "preload/call.h"
+#include "preload/delayed_tasks.h"
 
 namespace pytriton {
 
@@ -19,42 +18,37 @@ namespace pytriton {
 //   the last call waits for both.
 // - Of a stream that is cancelled after the last call, the front end waits for one more, and keeps its
 //   request for ever: the model cannot be unloaded. So there is one more.
-class StreamCall {
+class StreamCall : public Call<StreamCall> {
  public:
-  // Null without memory. The one reference is the caller's.
-  static StreamCall* New(void* request, Complete complete, void* payload);
-  void Hold() { ++references_; }
-  void Release();
-
   // What is called in place of the front end's callback, with this as its payload.
   static void OnComplete(void* response, uint32_t flags, void* call);
   // Around the front end's cancelling of the request.
   void BeginCancel();
   void EndCancel();
 
-  void* const request;
-  StreamCall* next = nullptr;  // of those with the same hash
-
  private:
-  friend class LastCalls;
+  friend class Call<StreamCall>;
   enum class Progress { kOpen, kEnded, kReleased };
-  enum class Ending { kTooEarly, kDone, kOnceMore };
 
   StreamCall(void* its_request, Complete complete, void* payload)
-      : request(its_request), complete_(complete), payload_(payload), state_(*static_cast<void**>(payload)) {}
+      : Call(its_request, complete, payload), end_{Continue, this} {}
 
+  static int64_t Continue(void* call);
   bool MayEnd(int64_t now);
-  Ending End(void* response, uint32_t flags);
-  void EndAgain();
+  int64_t End();
+  int64_t NextWait();
+  void EndLater(int64_t wait_ns);
 
-  const Complete complete_;
-  void* const payload_;  // the front end's, deleted by the last call; the state is its first member
-  CallState state_;
   std::atomic<bool> has_responded_{false};
   std::atomic<int64_t> cancelled_ns_{0};  // 0: not
   int64_t notified_ns_ = 0;               // since when a cancellation is known to come; 0: none
   std::atomic<Progress> progress_{Progress::kOpen};
-  std::atomic<int> references_{1};
+  // Of the last call, until it has been made.
+  void* response_ = nullptr;
+  uint32_t flags_ = 0;
+  int64_t wait_ns_ = 0;
+  // The last call, or then the one more; never both at a time.
+  DelayedTask end_;
 };
 
 // Waits for last calls that have to come later, for so long at most.

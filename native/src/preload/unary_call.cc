@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "preload/unary_call.h"
 
-#include <cstdlib>
-#include <new>
 #include <utility>
 
 #include "preload/unary_calls.h"
@@ -17,20 +15,6 @@ constexpr uint32_t kReleaseAll = 1;  // TRITONSERVER_REQUEST_RELEASE_ALL
 
 thread_local const void* UnaryCall::issuing = nullptr;
 
-UnaryCall* UnaryCall::New(void* request, Complete complete, void* payload, Released released,
-                          void* released_payload) {
-  void* const memory = std::malloc(sizeof(UnaryCall));
-  return memory == nullptr ? nullptr
-                           : new (memory) UnaryCall(request, complete, payload, released, released_payload);
-}
-
-void UnaryCall::Release() {
-  if (--references_ == 0) {
-    this->~UnaryCall();
-    std::free(this);
-  }
-}
-
 void UnaryCall::OnComplete(void* response, uint32_t flags, void* call) {
   UnaryCall& self = *static_cast<UnaryCall*>(call);
   if (self.response_ == nullptr) {
@@ -41,15 +25,16 @@ void UnaryCall::OnComplete(void* response, uint32_t flags, void* call) {
   if ((flags & kFinal) == 0 && response == nullptr) {
     return;
   }
-  if (issuing == self.request && (flags & kFinal) != 0 && response == nullptr) {
-    unary_calls.CompleteLater(&self);
+  if (issuing == self.request && (flags & kFinal) != 0 && response == nullptr &&
+      unary_calls.CompleteLater(self.completion_)) {
     return;
   }
   self.Finish(response, flags);
 }
 
-void UnaryCall::CompleteLater() {
-  Finish(nullptr, kFinal);
+int64_t UnaryCall::FinishLater(void* call) {
+  static_cast<UnaryCall*>(call)->Finish(nullptr, kFinal);
+  return DelayedTask::kDone;
 }
 
 // With what may be a second response.

@@ -4,7 +4,8 @@
 #include <atomic>
 #include <cstdint>
 
-#include "preload/call_state.h"
+#include "preload/call.h"
+#include "preload/delayed_tasks.h"
 
 namespace pytriton {
 
@@ -18,15 +19,9 @@ namespace pytriton {
 //   been answered, of which the second event releases it.
 // - Where the answer is out before the other thread knows of the cancellation, neither event releases the
 //   state, nor its request: the model cannot be unloaded. So those that are left are looked for.
-class UnaryCall {
+class UnaryCall : public Call<UnaryCall> {
  public:
   using Released = void (*)(void* request, uint32_t flags, void* payload);
-
-  // Null without memory. The one reference is the caller's.
-  static UnaryCall* New(void* request, Complete complete, void* payload, Released released,
-                        void* released_payload);
-  void Hold() { ++references_; }
-  void Release();
 
   // What is called in place of the front end's callbacks, with this as their payload.
   static void OnComplete(void* response, uint32_t flags, void* call);
@@ -36,35 +31,26 @@ class UnaryCall {
   // The request that this thread is handing to the server: an answer that is known already comes within that,
   // and the front end, which has yet to note that the request is on its way, must not get it before.
   static thread_local const void* issuing;
-  // Gives it to the front end after that, in a thread of its own.
-  void CompleteLater();
 
   // For a look now and then, while the request cannot be deleted. What remains of a call that has been
   // answered is left if it is so for the second time.
   enum class Remains { kNone, kPerhaps, kLeft };
   Remains Look();
-  // Has the front end release the state of one that was left.
-  void EndAgain() { CallOnceMore(complete_, state_); }
 
-  void* const request;
-  UnaryCall* next = nullptr;          // of those with the same hash
   UnaryCall* next_of_left = nullptr;  // of those that were found together
-  UnaryCall* next_to_complete = nullptr;
 
  private:
-  UnaryCall(void* its_request, Complete complete, void* payload, Released released, void* released_payload)
-      : request(its_request),
-        complete_(complete),
-        payload_(payload),
-        state_(*static_cast<void**>(payload)),
-        released_(released),
-        released_payload_(released_payload) {}
+  friend class Call<UnaryCall>;
 
+  UnaryCall(void* its_request, Complete complete, void* payload, Released released, void* released_payload)
+      : Call(its_request, complete, payload),
+        released_(released),
+        released_payload_(released_payload),
+        completion_{FinishLater, this} {}
+
+  static int64_t FinishLater(void* call);
   void Finish(void* response, uint32_t flags);
 
-  const Complete complete_;
-  void* const payload_;  // the front end's, which it deletes; the state is its first member
-  CallState state_;
   const Released released_;
   void* const released_payload_;
   void* response_ = nullptr;  // one that came before the end, or has to wait
@@ -72,7 +58,7 @@ class UnaryCall {
   // Only the front end's state holds the request: while there is the one, there is the other.
   std::atomic<bool> is_let_go_{false};
   bool has_finished_ = false;  // at the last look
-  std::atomic<int> references_{1};
+  DelayedTask completion_;     // of an answer that has come too early
 };
 
 }  // namespace pytriton

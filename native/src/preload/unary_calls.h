@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "preload/call_table.h"
+#include "preload/delayed_tasks.h"
 #include "preload/unary_call.h"
 
 namespace pytriton {
@@ -22,31 +23,24 @@ class UnaryCalls {
   // There is one that has been answered. Costs nothing while the thread has not looked since the last.
   void Watch() {
     if (!is_wanted_.load(std::memory_order_relaxed) && !is_wanted_.exchange(true)) {
-      Wake();
+      LookLater();
     }
   }
-  void CompleteLater(UnaryCall* call);
+  // False without a thread to do it.
+  bool CompleteLater(DelayedTask& completion);
   // The front end stops. Waits for those that have to be answered, for so long at most.
   void Stop(int64_t timeout_ns);
 
  private:
-  static void* Work(void* self);
-  static void* CompleteAll(void* self);
-  bool HasToComplete();
-  void Wake();
+  static int64_t LookAround(void* self);
+  void LookLater();
   bool Look();
 
   CallTable<UnaryCall> table_;
-  std::atomic<bool> is_wanted_{false};
-  pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
-  pthread_cond_t news_ = PTHREAD_COND_INITIALIZER;
-  bool is_started_ = false;
-  pthread_mutex_t complete_mutex_ = PTHREAD_MUTEX_INITIALIZER;
-  pthread_cond_t to_complete_ = PTHREAD_COND_INITIALIZER;
-  bool completes_ = false;  // whether its thread is there
-  bool is_completing_ = false;
-  UnaryCall* first_to_complete_ = nullptr;
-  UnaryCall** last_to_complete_ = &first_to_complete_;
+  DelayedTasks completions_;
+  DelayedTasks looks_;
+  DelayedTask look_{LookAround, this};
+  std::atomic<bool> is_wanted_{false};  // whether there will be a look
   pthread_mutex_t look_mutex_ = PTHREAD_MUTEX_INITIALIZER;
   bool is_stopped_ = false;
 };
