@@ -6,23 +6,17 @@ And it keeps the requests of others, and with them the model.
 
 from __future__ import annotations
 
-import logging
-import os
 import platform
-import random
-import struct
 import threading
-import time
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
-from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from pytriton.model_config import ModelConfig, Tensor
-from tests.helpers.processes import server_of
-from tests.helpers.server import LOCAL, TIMEOUT_S, Model, Server, running
+from tests.helpers.quitters import Quitter, bearing, let_loose, number_request
+from tests.helpers.server import TIMEOUT_S, Model, Server
 
 CLIENTS = 6
 CALLS = 400  # of each client
@@ -38,40 +32,20 @@ ECHO = Model("echo", echo, [NUMBER], [NUMBER], ModelConfig(batching=False))
 CACHED = Model("echo", echo, [NUMBER], [NUMBER], ModelConfig(batching=False, response_cache=True))
 
 
-class Client:
+class Client(Quitter):
     """Gives up each call after a time that it keeps such that half of them are answered."""
 
     def __init__(self, server: Server, seed: int, *, deadlines: bool, numbers: int) -> None:
-        self._server = server
+        super().__init__(server, seed, CALLS)
         self._numbers = numbers
-        self._chance = random.Random(seed)
         self._deadlines = deadlines
         self._patience_s = 0.005
         self.answered = 0
-        self.given_up = 0
-        self.wrong: list[str] = []
-        self._thread = threading.Thread(target=self._run)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def join(self) -> None:
-        self._thread.join()
-
-    def _run(self) -> None:
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        with grpc.insecure_channel(f"{LOCAL}:{self._server.grpc_port}", options) as channel:
-            stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-            for number in range(CALLS):
-                self._ask(stub, number % self._numbers)
-
-    def _ask(self, stub: Any, number: int) -> None:
-        request = service_pb2.ModelInferRequest(model_name="echo")
-        tensor = request.inputs.add()
-        tensor.name, tensor.datatype = "INPUT_1", "INT64"
-        tensor.shape.append(1)
-        request.raw_input_contents.append(struct.pack("<q", number))
-        patience_s = self._patience_s * self._chance.uniform(0.8, 1.2)
+    def ask(self, stub: Any, turn: int) -> None:
+        number = turn % self._numbers
+        request = number_request("echo", "INPUT_1", number)
+        patience_s = self._patience_s * self.chance.uniform(0.8, 1.2)
         done = threading.Event()
         call = stub.ModelInfer.future(request, timeout=patience_s if self._deadlines else TIMEOUT_S)
         call.add_done_callback(lambda _: done.set())
@@ -106,22 +80,10 @@ def fill_cache(server: Server, numbers: int) -> None:
 def test_calls_may_be_given_up_at_any_moment(
     caplog: pytest.LogCaptureFixture, model: Model, deadlines: bool, numbers: int
 ) -> None:
-    with running(model, config={"cache_config": ["local,size=4194304"]}) as server:
-        pid = server_of(os.getpid())
+    with bearing(model, caplog, config={"cache_config": ["local,size=4194304"]}) as server:
         if model is CACHED:
             fill_cache(server, numbers)
         clients = [Client(server, seed, deadlines=deadlines, numbers=numbers) for seed in range(CLIENTS)]
-        for client in clients:
-            client.start()
-        for client in clients:
-            client.join()
-        assert [client.wrong for client in clients] == [[]] * CLIENTS
+        let_loose(clients)
         assert sum(client.given_up for client in clients) > CLIENTS * CALLS / 10
         assert sum(client.answered for client in clients) > CLIENTS * CALLS / 10
-        assert server_of(os.getpid()) == pid
-        began = time.monotonic()
-        server.triton.unbind("echo")
-        assert time.monotonic() - began < TIMEOUT_S
-        assert server.get("/v2/models/echo").status == 404
-    # Neither died a server, nor was a request left that kept the model.
-    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
