@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from contextvars import copy_context
 from sys import getrefcount
 from time import monotonic_ns
@@ -19,7 +19,7 @@ from pytriton.worker.views import BlockReader
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "cancel_step"]
 
 
 class Stream:
@@ -42,6 +42,8 @@ class Stream:
         """What runs on the event loop, if anything does."""
         self.closes = False
         """Whether the task is one to be cancelled when nobody wants its results."""
+        self.pauses = False
+        """Whether the task only lets others go on, and looks for itself whether it is cancelled."""
         self.cancelled = False
         self.last: Block | None = None
         """Table of the final result."""
@@ -68,7 +70,7 @@ class Stream:
     def cancel_task(self) -> None:
         """Cancel what runs on the event loop."""
         self.cancelled = True
-        if self._task_runs and self.task is not None:
+        if self._task_runs and self.task is not None and not self.pauses:
             self.task.cancel()
 
     def task_begins(self) -> None:
@@ -92,3 +94,22 @@ class Stream:
 
     def _references(self) -> int:
         return getrefcount(self._exporter)
+
+
+async def cancel_step(steps: AsyncGenerator[Any, Any]) -> None:
+    """Cancel an async generator between two steps: it hears of it where it awaits, as it would at any time.
+
+    One that awaits nothing comes to the end of the step.
+    """
+    import asyncio
+
+    step = asyncio.ensure_future(_next(steps))
+    await asyncio.sleep(0)  # a task that has not begun never would
+    step.cancel()
+    await asyncio.wait([step])
+    if not step.cancelled():
+        step.exception()  # nobody wants it any more
+
+
+async def _next(steps: AsyncGenerator[Any, Any]) -> None:
+    await anext(steps, None)

@@ -21,7 +21,7 @@ from pytriton.worker.failures import clear_frames, code_and_text, describe
 from pytriton.worker.heartbeat import Heartbeat
 from pytriton.worker.listener import Listener
 from pytriton.worker.results import ResultWriter
-from pytriton.worker.stream import Stream
+from pytriton.worker.stream import Stream, cancel_step
 from pytriton.worker.views import BlockReader
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _ABANDON_TIMEOUT_S: Final = 5.0
 # Asking for news costs as much as a short step. It is done that often at least; whoever waits for one of
 # them, or for a generator to be closed, does not notice.
 _LOOK_AFTER_NS: Final = 100_000
+_TURN_AFTER_NS: Final = 1_000_000
 
 
 class StreamServer:
@@ -67,6 +68,8 @@ class StreamServer:
         self._heartbeat: Heartbeat | None = None
         self._listener: Listener | None = None
         self._looked_ns = 0
+        self._turn_due_ns = 0
+        self._loop_has_turned = False
         self.served = 0
         """Batches that were begun."""
 
@@ -225,7 +228,26 @@ class StreamServer:
                 self._send(stream, result)
                 if stream.is_over():
                     break
+                if monotonic_ns() > self._turn_due_ns and await self._is_cancelled_meanwhile(stream):
+                    await cancel_step(steps)
+                    break
                 stream.begin_ns = monotonic_ns()
+
+    async def _is_cancelled_meanwhile(self, stream: Stream) -> bool:
+        """Let the loop turn: steps that await nothing would keep all others waiting, and not be cancelled."""
+        import asyncio
+
+        stream.pauses = True
+        for _ in range(0 if self._loop_has_turned else 2):  # the second is for what the first finds to be due
+            await asyncio.sleep(0)
+        stream.pauses = False
+        self._loop_has_turned = False
+        self._caller.event_loop().call_soon(self._note_loop_turn)
+        self._turn_due_ns = monotonic_ns() + _TURN_AFTER_NS
+        return stream.cancelled
+
+    def _note_loop_turn(self) -> None:
+        self._loop_has_turned = True
 
     async def _await(self, stream: Stream, awaitable: Awaitable[Any]) -> None:
         self._place_last(stream, await awaitable)

@@ -247,15 +247,21 @@ def test_coroutines_of_a_model_that_answers_once_run_side_by_side() -> None:
             assert answers[index].released
 
 
-def test_streams_that_never_pause_let_others_begin() -> None:
+@pytest.mark.parametrize("kind", ["generator", "async_generator"])
+def test_streams_that_never_pause_let_others_begin(kind: str) -> None:
     ends = threading.Event()
 
-    def function(requests: Any) -> Iterator[Any]:
+    def generator(requests: Any) -> Iterator[Any]:
         while not ends.is_set():
             yield [{"OUTPUT_1": request["INPUT_1"]} for request in requests]
             if requests[0]["INPUT_1"][0, 0] == 1:
                 ends.set()
 
+    async def async_generator(requests: Any) -> AsyncIterator[Any]:
+        for step in generator(requests):
+            yield step
+
+    function = generator if kind == "generator" else async_generator
     with streaming(function) as served:
         served.execute(*requests_of(ROW))
         other = served.execute(*requests_of(ROW + 1))
@@ -339,6 +345,10 @@ class Closing:
         finally:
             self.ended.set()
 
+    async def busy_async_generator(self, requests: Any) -> AsyncIterator[Any]:
+        for step in self.generator(requests):
+            yield step
+
     async def coroutine(self, requests: Any) -> Any:
         try:
             await asyncio.sleep(TIMEOUT_S)
@@ -350,7 +360,12 @@ class Closing:
 
 
 @pytest.mark.parametrize(
-    ("kind", "how"), [("generator", GeneratorExit), ("async_generator", asyncio.CancelledError)]
+    ("kind", "how"),
+    [
+        ("generator", GeneratorExit),
+        ("async_generator", asyncio.CancelledError),
+        ("busy_async_generator", GeneratorExit),
+    ],
 )
 def test_streams_that_nobody_wants_are_closed(kind: str, how: type[BaseException]) -> None:
     closing = Closing()
@@ -512,4 +527,18 @@ def test_coroutines_that_wait_are_not(caplog: pytest.LogCaptureFixture) -> None:
 
     with streaming(function) as served:
         np.testing.assert_array_equal(run(served, ROW)[-1].output(), ROW)
+    assert caplog.records == []
+
+
+def test_each_step_of_an_async_generator_counts_for_itself(caplog: pytest.LogCaptureFixture) -> None:
+    blocked = threading.Event()
+
+    @batch
+    async def function(INPUT_1: Array) -> AsyncIterator[Any]:
+        for _ in range(3):
+            blocked.wait(0.3)  # nobody sets it
+            yield [INPUT_1]
+
+    with streaming(function) as served:
+        assert len(run(served, ROW)) == 4
     assert caplog.records == []

@@ -85,11 +85,8 @@ def from_grpc_status(name: str, details: str, what: str, target: str) -> PyTrito
         if any(sign in lowered for sign in _NO_CONNECTION):
             # Only a connection that was there before can have carried the request.
             sent = not any(sign in lowered for sign in _NEVER_CONNECTED)
-            stage = (
-                f"the connection to {target} broke before the answer"
-                if sent
-                else f"no connection to {target}"
-            )
+            broken = f"the connection to {target} broke before the answer"
+            stage = broken if sent else f"no connection to {target}"
             return PyTritonClientConnectionError(f"{what}: {stage}: {details}", sent)
     if name in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         return PyTritonClientAccessDeniedError(f"{what}: access denied: {details}. {advice.TOKEN}")

@@ -38,10 +38,8 @@ def test_parameters(parameters: Any, expected: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_nobody_is_asked(scheme: str) -> None:
-    with (
-        ModelClient(f"{scheme}://127.0.0.1:1", "m", lazy_init=True, init_timeout_s=1) as client,
-        pytest.raises(PyTritonClientValueError, match="NUL"),
-    ):
+    client = ModelClient(f"{scheme}://127.0.0.1:1", "m", lazy_init=True, init_timeout_s=1)
+    with client, pytest.raises(PyTritonClientValueError, match="NUL"):
         client.infer_sample(1, parameters={"a": "b\0"})
 
 
