@@ -116,6 +116,8 @@ class TritonBase(abc.ABC):
         binding.trace(self._trace_config if trace_config is None else trace_config)
         with self._lock:
             old = self._bindings.get(binding.key)
+            if old is not None and replace:
+                _check_caller(old, "bind(replace=True)")
             if old is not None and (not replace or old.name != binding.name):
                 raise PyTritonInvalidOperationError(
                     "Cannot add model with the same name twice. "
@@ -169,6 +171,7 @@ class TritonBase(abc.ABC):
         """
         with self._lock:
             binding = self._bound(model_name, model_version)
+            _check_caller(binding, "unbind()")
             run = self._run if self._connected else None
             if run is not None:
                 run.unload(binding)
@@ -217,12 +220,18 @@ class TritonBase(abc.ABC):
                     self.stop()
 
     def stop(self) -> bool:
-        """Answer requests in flight, serve no longer, remove all files; False if nothing was served."""
+        """Answer requests in flight, serve no longer, remove all files; False if nothing was served.
+
+        In a function that is served it returns at once: the request of the function is to be answered, too.
+        """
         if os.getpid() != self._owner:  # the server belongs to the process that forked this one
             return False
         run = self._run
         if run is not None:
             run.ended.set()
+            if any(binding.is_calling() for binding in list(run.bindings)):
+                threading.Thread(target=self.stop, name="pytriton-stop").start()
+                return True
         with self._lock:
             run, self._run = self._run, None
             self._connected = False
@@ -324,3 +333,11 @@ class TritonBase(abc.ABC):
     @abc.abstractmethod
     def _after_stop(self) -> None:
         """Called when what was served no longer is."""
+
+
+def _check_caller(binding: Binding, call: str) -> None:
+    if binding.is_calling():
+        raise PyTritonInvalidOperationError(
+            f'model "{binding.name}": {call} in the function of the model itself would wait for the request that '
+            "the function has not answered; call it in another thread."
+        )

@@ -16,6 +16,7 @@ from pytriton.model_config.triton_model_config import TritonModelConfig
 from pytriton.serving.functions import InferFunction, ProcessFunction, ThreadFunctions, Workers
 from pytriton.supervision.pool import ProcessWorkers
 from pytriton.worker.loop import WorkerSpec
+from pytriton.worker.pool import ThreadWorkers
 from pytriton.workers import WorkerProcesses, WorkerStatus, check_count
 
 __all__ = ["DECOUPLED_BATCHES_IN_FLIGHT", "Binding", "InferFunction", "bind_model"]
@@ -129,6 +130,11 @@ class Binding:
     def is_alive(self) -> bool:
         """Whether the model's workers run."""
         return self._workers is not None and self._workers.is_alive()
+
+    def is_calling(self) -> bool:
+        """Whether a function of the model is what calls this: its request waits for it to return."""
+        workers = self._workers
+        return isinstance(workers, ThreadWorkers) and workers.has_this_thread()
 
     def start_workers(self, socket_path: Path, on_failure: Callable[[BaseException], object]) -> None:
         """Start the workers, and wait until they are warm; they attach once the server listens."""

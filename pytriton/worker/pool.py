@@ -74,6 +74,10 @@ class ThreadWorkers:
         # One that reports its failure still runs.
         return self._failure is None and all(worker.thread.is_alive() for worker in self._workers)
 
+    def has_this_thread(self) -> bool:
+        """Whether one of the functions is what calls this."""
+        return any(worker.thread is threading.current_thread() for worker in self._workers)
+
     def _note_failure(self, error: BaseException) -> None:
         self._failure = error
         if self._on_failure is not None:

@@ -16,7 +16,7 @@ from pytriton.decorators import batch
 from pytriton.exceptions import PyTritonInvalidOperationError
 from pytriton.model_config import ModelConfig, Tensor
 from pytriton.triton import Triton, TritonConfig, TritonLifecyclePolicy
-from tests.helpers.gate import Gate, wait_for_queue
+from tests.helpers.gate import Gate, wait_for_queue, wait_until
 from tests.helpers.server import LOCAL, OPEN, Address, Model, Server, local_config
 from tests.helpers.vectors import FLOATS, TIMEOUT_S, Pending, answer, document, gated, outputs, times
 from tests.helpers.vectors import vector_model as model
@@ -108,6 +108,40 @@ def test_stop_from_many_threads_at_once(serve: Callable[..., Server]) -> None:
     for stopper in stoppers:
         stopper.join()
     assert sorted(results) == [False, False, False, True]
+
+
+def test_stop_in_a_function_answers_its_request(serve: Callable[..., Server]) -> None:
+    results: list[bool] = []
+
+    @batch
+    def function(INPUT_1: Any) -> list[Any]:
+        results.append(server.triton.stop())
+        return [INPUT_1]
+
+    server = serve(model("m", function))
+    reply = server.infer("m", document(1))
+    assert outputs(reply) == [1]
+    assert results == [True]
+    wait_until(lambda: not server.triton.is_alive(), "a server that has stopped")
+    assert server.triton.stop() is False
+
+
+@pytest.mark.parametrize("call", ["unbind()", "bind(replace=True)"])
+def test_functions_cannot_take_themselves_out(serve: Callable[..., Server], call: str) -> None:
+    @batch
+    def function(INPUT_1: Any) -> list[Any]:
+        if call == "unbind()":
+            server.triton.unbind("m")
+        else:
+            model("m", times(2)).bind_to(server.triton, replace=True)
+        return [INPUT_1]
+
+    server = serve(model("m", function), model("other", times(2)))
+    reply = server.infer("m", document(1))
+    assert reply.status == 500
+    assert f'model "m": {call} in the function of the model itself would wait' in reply.error
+    assert "call it in another thread" in reply.error
+    assert answer(server, "other", 1) == [2]
 
 
 def test_run_again(unstarted: tuple[Triton, Address]) -> None:
