@@ -338,6 +338,6 @@ class TritonBase(abc.ABC):
 def _check_caller(binding: Binding, call: str) -> None:
     if binding.is_calling():
         raise PyTritonInvalidOperationError(
-            f'model "{binding.name}": {call} in the function of the model itself would wait for the request that '
-            "the function has not answered; call it in another thread."
+            f'model "{binding.name}": {call} in the function of the model itself would wait for the request '
+            "that the function has not answered; call it in another thread."
         )
