@@ -136,8 +136,8 @@ class RemoteRun(Run):
         others = self.versions_besides(binding)
         saved = self.repository.save(binding.name)
         self.bindings.remove(binding)
-        self.repository.remove(binding.model)
         try:
+            self.repository.remove(binding.model)
             if others:
                 self._load(binding.name)
             else:

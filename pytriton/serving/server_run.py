@@ -118,10 +118,14 @@ class ServerRun(Run):
         """Serve models; if one cannot be, none of them is."""
         trouble: Future[str] = Future()
         self._start_workers(bindings, trouble)
-        with self._server.steady() as process:
-            loading = Loading(process, self.repository, trouble)
-            loading.load(bindings, self.write_files, served={binding.name for binding in self.bindings})
-            self.bindings += bindings
+        try:
+            with self._server.steady() as process:
+                loading = Loading(process, self.repository, trouble)
+                loading.load(bindings, self.write_files, served={binding.name for binding in self.bindings})
+                self.bindings += bindings
+        except BaseException:
+            stop_workers([binding for binding in bindings if binding not in self.bindings])
+            raise
         if trouble.done():
             self.ended.set()
 
@@ -129,22 +133,27 @@ class ServerRun(Run):
         """Serve a model with another function; if that cannot be, the old one still serves it."""
         trouble: Future[str] = Future()
         self._start_workers([new], trouble)
-        with self._server.steady() as process:
-            saved = self.repository.save(new.name)
-            loading = Loading(process, self.repository, trouble)
-            try:
-                self.write_files(new)
-                loading.begin(new.name)
-                loading.wait(new.name)
-            except BaseException:
-                if not loading.has_succeeded(new.name):
-                    stop_workers([new])
-                    self.repository.restore(saved)
+        try:
+            with self._server.steady() as process:
+                saved = self.repository.save(new.name)
+                loading = Loading(process, self.repository, trouble)
+                try:
+                    self.write_files(new)
+                    loading.begin(new.name)
+                    loading.wait(new.name)
+                except BaseException:
+                    if not loading.has_succeeded(new.name):
+                        stop_workers([new])
+                        self.repository.restore(saved)
+                        raise
+                    # It serves already, so that there is no way back to the old one.
+                    self.take_place(old, new, trouble)
                     raise
-                # It serves already, so that there is no way back to the old one.
                 self.take_place(old, new, trouble)
-                raise
-            self.take_place(old, new, trouble)
+        except BaseException:
+            if new not in self.bindings:
+                stop_workers([new])
+            raise
 
     def unload(self, binding: Binding) -> None:
         """Let a model take no more requests; it has those that it has until `release`."""
@@ -152,8 +161,8 @@ class ServerRun(Run):
             saved = self.repository.save(binding.name)
             others = self.versions_besides(binding)
             self.bindings.remove(binding)
-            self.repository.remove(binding.model)
             try:
+                self.repository.remove(binding.model)
                 if others:
                     process.control.load(binding.name, LOAD_TIMEOUT_S)
                 else:

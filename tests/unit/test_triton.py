@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
@@ -31,6 +32,8 @@ from pytriton.server import command
 from pytriton.server.control import Op
 from pytriton.server.locate import ServerBinary
 from pytriton.server.ports import Endpoint
+from pytriton.server.repository import ModelRepository
+from pytriton.server.supervisor import ServerSupervisor
 from pytriton.serving import at_exit, functions, server_run
 from pytriton.triton import RestartPolicy, Triton, TritonConfig, TritonLifecyclePolicy, TritonSecurityConfig
 
@@ -283,6 +286,43 @@ def test_failed_bind_leaves_no_trace(world: World) -> None:
         world.load_errors.clear()
         bind(server, "bad")
         assert server.is_alive()
+
+
+def no_files(*_: object) -> Any:
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+def die_of_want(*_: object) -> Any:
+    raise PyTritonServerError("The server is gone.")
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_failed_bind_leaves_no_worker(world: World, monkeypatch: pytest.MonkeyPatch, replaced: bool) -> None:
+    with Triton() as server:
+        bind(server, "good")
+        for owner, name, fault in (
+            (ModelRepository, "save", no_files),
+            (ServerSupervisor, "steady", die_of_want),
+        ):
+            with monkeypatch.context() as patch, pytest.raises((OSError, PyTritonServerError)):
+                patch.setattr(owner, name, fault)
+                bind(server, "good" if replaced else "bad", replace=replaced)
+            assert [workers.running for workers in world.workers] == [True] + [False] * len(world.workers[1:])
+        assert len(world.workers) == 3
+        bind(server, "good" if replaced else "bad", replace=replaced)
+        assert server.is_alive()
+
+
+def test_failed_unbind_changes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Triton() as server:
+        bind(server, "a")
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="Too many"):
+            patch.setattr(ModelRepository, "remove", no_files)
+            server.unbind("a")
+        assert [config.model_name for config in server.models] == ["a"]
+        assert world.workers[0].running
+        server.unbind("a")
+        assert not world.workers[0].running
 
 
 def test_failed_run_leaves_nothing_running(world: World) -> None:
