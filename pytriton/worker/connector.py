@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import secrets
@@ -24,6 +25,7 @@ _REASON_SIZE: Final = 4096
 _FIRST_DELAY_S: Final = 0.001
 _LAST_DELAY_S: Final = 0.05
 _LEAVE_TIMEOUT_S: Final = 5.0
+_SHORTAGES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class WorkerRejected(PyTritonRuntimeError):
@@ -34,7 +36,8 @@ class _Socket(socket.socket):
     """Closed with the last reference: no send of another thread can hit a descriptor that was used again."""
 
     def __del__(self) -> None:
-        with contextlib.suppress(OSError):  # the user's function may have closed it
+        # The user's function may have closed it, or there was no descriptor to make it of.
+        with contextlib.suppress(OSError, AttributeError):
             self.close()
 
 
@@ -68,6 +71,10 @@ class Connector:
                 return self._attach()
             except (ConnectionError, FileNotFoundError, BlockingIOError):  # nobody listens, or not for long
                 pass
+            except OSError as error:
+                # What has served will serve again: the program may be short of them for a moment only.
+                if error.errno not in _SHORTAGES or self._channel is None:
+                    raise
             self.pause(delay)
             delay = min(2 * delay, _LAST_DELAY_S)
 
@@ -144,7 +151,9 @@ def _welcome(connection: socket.socket) -> Segment:
         if kind == layout.REJECT:
             reason = packet[MESSAGE.size :].decode(errors="replace")
             raise WorkerRejected(f"The server refused the worker: {reason}")
-        if kind != layout.WELCOME or not descriptors:
+        if kind == layout.WELCOME and not descriptors:  # the kernel drops what there is no room for
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        if kind != layout.WELCOME:
             raise ProtocolError(f"A message of kind {kind} came where the server's welcome was expected.")
         return Segment(descriptors[0], length)
     finally:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import socket
@@ -231,3 +232,56 @@ def test_the_child_of_a_forked_child_has_nothing_to_let_go_of(backend: FakeBacke
         os._exit(os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
     assert os.waitpid(child, 0)[1] == 0
     channel.close()
+
+
+def short(*_: object) -> socket.socket:
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+def test_a_shortage_of_descriptors_is_told_at_first_and_waited_for_later(
+    backend: FakeBackend, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("pytriton.worker.connector._Socket", short)
+        opening = Opening(path)
+        with pytest.raises(OSError, match="Too many open files"):
+            opening.result()
+
+    opening = Opening(path)
+    link = backend.attach()
+    opening.result().close()
+    link.close()
+    tried = threading.Event()
+
+    def short_once(*arguments: int) -> socket.socket:
+        monkeypatch.undo()
+        tried.set()
+        return short(*arguments)
+
+    monkeypatch.setattr("pytriton.worker.connector._Socket", short_once)
+    again: Future[Channel] = Future()
+    thread = threading.Thread(target=lambda: again.set_result(opening.connector.open()))
+    thread.start()
+    assert tried.wait(20)
+    backend.attach()
+    again.result(20).close()
+    thread.join()
+
+
+def test_a_welcome_whose_memory_was_dropped_is_a_shortage(backend: FakeBackend, path: Path) -> None:
+    opening = Opening(path)
+    connection = backend.accept()
+    connection.send(layout.MESSAGE.pack(layout.WELCOME, 0, 0, 0, 4096, 0, 0))
+    with pytest.raises(OSError, match="Too many open files"):
+        opening.result()
+    connection.close()
+
+
+def test_a_socket_that_was_never_made_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", raised.append)
+    monkeypatch.setattr(socket.socket, "__init__", short)
+    with pytest.raises(OSError, match="Too many open files"):
+        Connector("nowhere").open()
+    gc.collect()
+    assert raised == []
