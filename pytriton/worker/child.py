@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import inspect
 import logging
 import os
 import pickle
@@ -12,7 +13,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, Final
 
@@ -143,12 +144,23 @@ class _Child:
                 healthy = getattr(self._function, self._health_check)()
             else:
                 healthy = self._health_check(self._function)
+            if inspect.isawaitable(healthy):
+                healthy = _awaited(healthy)
             text = "" if healthy is None or healthy else f"it returned {healthy!r}"
         except BaseException as error:
             text = describe(error)
         finally:
             self._check_running = False
         self._line.send("health", text=text[-MOST_TEXT:])
+
+
+def _awaited(awaitable: Awaitable[Any]) -> Any:
+    import asyncio
+
+    async def result() -> Any:
+        return await awaitable
+
+    return asyncio.run(result())
 
 
 def _traced(function: Callable[..., Any], trace_config: list[str]) -> Callable[..., Any]:

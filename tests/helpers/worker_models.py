@@ -182,6 +182,10 @@ class Unhealthy:
             _hang()
         return self._mood != "ill"
 
+    async def is_healthy_async(self) -> bool:
+        """The same, as a coroutine."""
+        return self.is_healthy()
+
 
 def broken_constructor(what: str) -> Callable[..., Any]:
     """A factory that fails in this way."""

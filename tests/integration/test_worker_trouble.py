@@ -237,7 +237,9 @@ def test_a_crash_loop_ends_serving(serve: Callable[..., Server], tmp_path: Path)
     assert not server.triton.is_alive()
 
 
-@pytest.mark.parametrize("health_check", ["is_healthy", worker_models.Unhealthy.is_healthy])
+@pytest.mark.parametrize(
+    "health_check", ["is_healthy", worker_models.Unhealthy.is_healthy, "is_healthy_async"]
+)
 @pytest.mark.parametrize(
     ("mood", "why"),
     [
