@@ -21,6 +21,7 @@ __all__ = [
     "check_bytes",
     "default_stream_memory_bytes",
     "default_worker_shared_memory_bytes",
+    "few_descriptors",
 ]
 
 DRAIN_TIMEOUT_S: Final = 30.0
@@ -29,6 +30,7 @@ _ADDRESS_SPACE_SHARE: Final = 16
 """Workers that an address space is thought to be for: the server has the memory of all of them in its own."""
 _STREAM_BYTES: Final = 1024**3
 _LEAST_BYTES: Final = 1 << 20
+_DESCRIPTORS: Final = 256
 _MOST_REQUESTS: Final = (1 << 32) - 1
 
 
@@ -120,6 +122,14 @@ def address_space_limit() -> int | None:
 def address_space_in_words(limit: int) -> str:
     """The limit of an address space, as messages tell it."""
     return f"address space is limited to {limit} bytes (RLIMIT_AS, ulimit -v)"
+
+
+def few_descriptors() -> str:
+    """A sentence of advice, if this process may have fewer files open than a server and its workers need."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY or limit >= _DESCRIPTORS:
+        return ""
+    return f" It may have no more than {limit} files open (RLIMIT_NOFILE, ulimit -n): raise that."
 
 
 def _memory_bytes() -> int:

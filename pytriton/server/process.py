@@ -18,7 +18,7 @@ from typing import Final
 
 from pytriton import exit_status
 from pytriton.exceptions import PyTritonServerError
-from pytriton.limits import address_space_in_words, address_space_limit
+from pytriton.limits import address_space_in_words, address_space_limit, few_descriptors
 from pytriton.server import logs
 from pytriton.server.control import ControlChannel
 from pytriton.server.ports import (
@@ -334,6 +334,8 @@ class ServerProcess:
         advice = "".join(f" {endpoint.name} {obstacle.text}." for endpoint, obstacle in obstacles)
         if advice and _NOT_LISTENING in reason:
             return kind(f"The Triton server cannot listen:{advice}")
+        if _NOT_LISTENING in reason or "Too many open files" in reason:
+            advice += few_descriptors()
         if (limit := address_space_limit()) is not None and self._returncode == -signal.SIGABRT:
             advice += f" Its {address_space_in_words(limit)}: raise that."
         return kind(f"{reason}{advice}")

@@ -17,7 +17,11 @@ class News:
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
-        self._calls = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        try:
+            self._calls = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        except OSError:
+            self._selector.close()
+            raise
         self._selector.register(self._calls, selectors.EVENT_READ)
 
     def call(self) -> None:

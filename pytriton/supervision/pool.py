@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -52,9 +53,18 @@ class ProcessWorkers:
         self._settings = settings
         self._on_failure = on_failure
         self._failure: BaseException | None = None
-        self._payload = memory_file(job)
-        self._spec = memory_file(pickle.dumps(spec))
-        self._news = News()
+        with contextlib.ExitStack() as undo:
+            try:
+                self._payload = memory_file(job)
+                undo.callback(os.close, self._payload)
+                self._spec = memory_file(pickle.dumps(spec))
+                undo.callback(os.close, self._spec)
+                self._news = News()
+            except OSError as error:
+                raise PyTritonRuntimeError(
+                    f'model "{self._name}": worker processes cannot be run: {error}.'
+                ) from error
+            undo.pop_all()
         self._lock = threading.RLock()
         self._first = [Seat(index, settings) for index in range(count)]
         self._seats = {seat.index: seat for seat in self._first}

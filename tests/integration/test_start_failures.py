@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import select
 import shutil
 import socket
@@ -164,6 +165,24 @@ def test_server_that_is_short_of_addresses(
     script = "#!/bin/sh\necho 'pthread_create failed' >&2\nkill -ABRT $$\n"
     words = "SIGABRT: pthread_create failed. Its address space is limited to 1073741824 bytes (RLIMIT_AS"
     start_and_fail(Triton(server=program(script)), words)
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "[warn] epoll_create: Too many open files",
+        "failed to start Metrics service: Unavailable - Socket '127.0.0.1:8002' already in use",
+    ],
+)
+def test_server_that_is_short_of_descriptors(program: Callable[..., Path], complaint: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    try:
+        server = program(f'#!/bin/sh\necho "{complaint}" >&2\nexit 1\n')
+        words = "It may have no more than 200 files open (RLIMIT_NOFILE, ulimit -n): raise that."
+        start_and_fail(Triton(config=local_config()[0], server=server), words)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_server_without_its_libraries(program: Callable[..., Path]) -> None:

@@ -304,9 +304,10 @@ def test_failed_bind_leaves_no_worker(world: World, monkeypatch: pytest.MonkeyPa
             (ModelRepository, "save", no_files),
             (ServerSupervisor, "steady", die_of_want),
         ):
-            with monkeypatch.context() as patch, pytest.raises((OSError, PyTritonServerError)):
+            with monkeypatch.context() as patch:
                 patch.setattr(owner, name, fault)
-                bind(server, "good" if replaced else "bad", replace=replaced)
+                with pytest.raises((OSError, PyTritonServerError)):
+                    bind(server, "good" if replaced else "bad", replace=replaced)
             assert [workers.running for workers in world.workers] == [True] + [False] * len(world.workers[1:])
         assert len(world.workers) == 3
         bind(server, "good" if replaced else "bad", replace=replaced)
@@ -316,9 +317,10 @@ def test_failed_bind_leaves_no_worker(world: World, monkeypatch: pytest.MonkeyPa
 def test_failed_unbind_changes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with Triton() as server:
         bind(server, "a")
-        with monkeypatch.context() as patch, pytest.raises(OSError, match="Too many"):
+        with monkeypatch.context() as patch:
             patch.setattr(ModelRepository, "remove", no_files)
-            server.unbind("a")
+            with pytest.raises(OSError, match="Too many"):
+                server.unbind("a")
         assert [config.model_name for config in server.models] == ["a"]
         assert world.workers[0].running
         server.unbind("a")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import selectors
 import socket
 import subprocess
 import sys
@@ -17,7 +18,11 @@ from typing import Any
 import pytest
 
 from pytriton.exceptions import PyTritonRuntimeError
+from pytriton.supervision.pool import ProcessWorkers
 from pytriton.supervision.process import WorkerProcess, memory_file
+from pytriton.worker.pool import WorkerSpec
+from pytriton.workers import WorkerProcesses
+from tests.helpers.serving import describe_model
 
 
 @pytest.fixture
@@ -53,6 +58,20 @@ def test_without_descriptors(file: int, monkeypatch: pytest.MonkeyPatch, module:
         patch.setattr(module, name, fail)
         with pytest.raises(PyTritonRuntimeError, match=r"cannot be run with .*: \[Errno 24\] Too many"):
             start(file)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(os, "memfd_create"), (os, "eventfd"), (selectors, "DefaultSelector")]
+)
+def test_pool_without_descriptors(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> None:
+    spec = WorkerSpec(describe_model(), "nowhere")
+    gc.collect()
+    with leaving_no_descriptors(), monkeypatch.context() as patch:
+        patch.setattr(module, name, fail)
+        with pytest.raises(
+            PyTritonRuntimeError, match=r'model "m": worker processes cannot be run: .* Too many'
+        ):
+            ProcessWorkers(spec, b"", WorkerProcesses(1), 1)
 
 
 def test_variables_that_are_none(file: int) -> None:
