@@ -198,8 +198,9 @@ class Signature:
             return array
         expected = ", ".join(map(str, [*(["batch"] if is_batch else []), *shape]))
         hint = self._other_method(is_batch) if array.ndim == len(shape) + (not is_batch) else ""
+        any_size = ", where -1 is any size" if -1 in shape else ""
         raise PyTritonClientInputError(
-            f"{where}: expected shape ({expected}), where -1 is any size, got {array.shape}{hint}."
+            f"{where}: expected shape ({expected}){any_size}, got {array.shape}{hint}."
         )
 
     def _other_method(self, is_batch: bool) -> str:

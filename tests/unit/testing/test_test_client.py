@@ -18,6 +18,7 @@ from pytriton.client.exceptions import (
     PyTritonClientInferenceServerError,
     PyTritonClientModelUnavailableError,
     PyTritonClientTimeoutError,
+    PyTritonClientValueError,
 )
 from pytriton.decorators import batch
 from pytriton.exceptions import (
@@ -339,3 +340,15 @@ def test_works_where_the_server_does_not() -> None:
 def test_what_has_no_models_is_refused() -> None:
     with pytest.raises(PyTritonDefinitionError, match="takes an App, a Router or a Triton, got 3"):
         TestClient(3)  # type: ignore[arg-type]
+
+
+def test_a_shape_without_free_dimensions_is_not_explained() -> None:
+    app = App()
+
+    @app.model
+    def image(pixels: Annotated[F32, "batch", 2, 3]) -> Annotated[F32, "batch"]:
+        raise NotImplementedError
+
+    with TestClient(app) as client, pytest.raises(PyTritonClientValueError) as caught:
+        client.model("image").infer_sample([[1.0]])
+    assert str(caught.value).endswith("expected shape (2, 3), got (1, 1).")
