@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pytriton.cli.exits import Commands
+from pytriton.cli.help import ListedOptions
 from pytriton.cli.output import console, print_json
 from pytriton.cli.table import CONFIG_VARIABLE, layers_of, with_server_options
 from pytriton.configuration.layers import DEFAULT, Setting, in_force
@@ -80,7 +81,7 @@ def add_to(app: typer.Typer) -> None:
     commands = typer.Typer(
         cls=Commands, rich_markup_mode="rich", help="What is configured.", no_args_is_help=True
     )
-    commands.command("show")(with_server_options(show))
+    commands.command("show", cls=ListedOptions)(with_server_options(show))
     app.add_typer(commands, name="config")
 
 

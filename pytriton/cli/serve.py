@@ -17,6 +17,7 @@ import typer
 
 from pytriton import logs
 from pytriton.cli.exits import BAD_INPUT, Failure
+from pytriton.cli.help import ListedOptions
 from pytriton.cli.output import console, note, print_json
 from pytriton.cli.table import CONFIG_VARIABLE, layers_of, with_server_options
 from pytriton.configuration.layers import Layers, in_force
@@ -122,7 +123,7 @@ def target_of(layers: Layers) -> str:
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("serve")(with_server_options(serve))
+    app.command("serve", cls=ListedOptions)(with_server_options(serve))
 
 
 def _serve_and_reload(layers: Layers, directories: list[Path]) -> int:

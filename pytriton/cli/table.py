@@ -98,9 +98,16 @@ def _annotation(option: Option) -> Any:
     declared = f"{flag}/--no-{flag[2:]}" if option.kind is bool else flag
     kind: Any = list[str] if option.repeated else option.kind
     info = typer.Option(
-        declared, help=option.help, show_default=False, rich_help_panel=_panel_of(option.name)
+        declared, help=_help_of(option), show_default=False, rich_help_panel=_panel_of(option.name)
     )
     return Annotated[kind | None, info]
+
+
+def _help_of(option: Option) -> str:
+    if option.name not in _ADDRESSES:
+        return option.help
+    # The command has a default of its own.
+    return f"{option.help.partition(' (')[0]} ({TRITON_LOCAL_IP})."
 
 
 def _panel_of(name: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pytriton.server.config import options
 from tests.helpers.command import SERVICE, Command, pytriton, serving_command
 from tests.helpers.gate import wait_until
 from tests.helpers.server import LOCAL, Address, free_ports
@@ -262,6 +263,17 @@ def test_help_lists_the_table(service: Path) -> None:
     assert result.returncode == 0
     for text in ("--http-port", "--no-allow-grpc", "--cache-config", "Port of the HTTP endpoint (8000)."):
         assert text in result.stdout
+
+
+@pytest.mark.parametrize("command", [["serve"], ["config", "show"]])
+def test_help_cuts_off_no_names_of_options(service: Path, command: list[str]) -> None:
+    shown = pytriton(*command, "--help", COLUMNS="80").stdout
+    words = shown.split()
+    for option in options():
+        assert f"--{option.name.replace('_', '-')}" in words
+    # The addresses are those of the command, not the server's own.
+    assert "0.0.0.0" not in shown
+    assert "Address of the HTTP endpoint (127.0.0.1)." in " ".join(words)
 
 
 def test_sighup_lets_the_running_server_have_what_it_can(service: Path) -> None:
