@@ -74,8 +74,10 @@ class App(Router):
             options: What `Triton` takes: config, workspace, triton_lifecycle_policy, security_config, server.
         """
         from pytriton.launch.announcement import announced, urls
+        from pytriton.serving.importing import refuse_while_importing
         from pytriton.serving.interruption import interrupted_by_signals
 
+        refuse_while_importing()
         triton = self.triton(**options)
         with interrupted_by_signals():
             try:

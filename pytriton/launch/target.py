@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from pytriton.exceptions import PyTritonDefinitionError, PyTritonValidationError
+from pytriton.serving.importing import ServedWhileImportedError, importing
 from pytriton.triton import TritonBase
 
 __all__ = ["DEFAULT_NAMES", "TargetError", "UserCodeError", "import_target", "load_triton"]
@@ -125,7 +126,8 @@ def _import(name: str, directory: Path, meant: Path) -> ModuleType:
         sys.path.insert(0, str(directory))
     importlib.invalidate_caches()
     try:
-        module = importlib.import_module(name)
+        with importing():
+            module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise TargetError(
@@ -136,6 +138,8 @@ def _import(name: str, directory: Path, meant: Path) -> ModuleType:
         if error.place is None:
             raise UserCodeError(f'Importing "{name}"', _without_our_frames(error)) from error
         raise TargetError(error.message) from None  # which says where
+    except ServedWhileImportedError as error:
+        raise TargetError(f"{_place_of(error)}: {error.message}") from None
     except (Exception, SystemExit) as error:
         raise UserCodeError(f'Importing "{name}"', _without_our_frames(error)) from error
     if meant != directory and module.__file__ is not None and Path(module.__file__).resolve() != meant:
@@ -188,3 +192,10 @@ def _without_our_frames(error: BaseException) -> BaseException:
     ):
         traceback = traceback.tb_next
     return error.with_traceback(traceback)
+
+
+def _place_of(error: BaseException) -> str:
+    """File and line of the user's code that the error came through first."""
+    traceback = _without_our_frames(error).__traceback__
+    assert traceback is not None
+    return f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"

@@ -24,6 +24,7 @@ from pytriton.server.workspace import Workspace
 from pytriton.serving import at_exit
 from pytriton.serving.binding import Binding, bind_model
 from pytriton.serving.functions import InferFunction
+from pytriton.serving.importing import refuse_while_importing
 from pytriton.serving.interruption import ended_by_signals, interrupted_by_signals
 from pytriton.serving.run import Run
 from pytriton.workers import WorkerProcesses, WorkerStatus
@@ -207,6 +208,7 @@ class TritonBase(abc.ABC):
         Args:
             monitoring_period_s: How often, at the latest, the health of server and models is looked at.
         """
+        refuse_while_importing()
         with interrupted_by_signals():
             try:
                 with self._lock:

@@ -116,6 +116,26 @@ def test_the_traceback_is_that_of_the_users_code(
     assert [Path(frame.filename).name for frame in frames] == ["probe_broken.py"] * bool(text != "x =")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from pytriton import App\napp = App()\napp.serve()",
+        "from pytriton.triton import Triton\ntriton = Triton()\ntriton.serve()",
+    ],
+)
+def test_a_module_that_serves_when_it_is_imported_is_told_so(
+    module: Callable[[str, str], Path], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[object] = []
+    monkeypatch.setattr(Triton, "run", launched.append)
+    directory = module("probe_serving.py", text)
+    with pytest.raises(TargetError) as raised:
+        load_triton("probe_serving", directory)
+    assert str(raised.value).startswith(f"{directory / 'probe_serving.py'}:3: serve() is called")
+    assert "__main__" in str(raised.value)
+    assert launched == []
+
+
 def test_files_that_cannot_be_python(tmp_path: Path) -> None:
     for name, text in (("good.py", "x = 1"), ("bad.py", "x = \n"), ("data.json", "x =")):
         (tmp_path / name).write_text(text)
