@@ -43,7 +43,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="NAME=VALUE",
-            help="Inputs, as of infer; random values otherwise.",
+            help="Inputs as for infer; random values by default.",
         ),
     ] = None,
     concurrency: Annotated[
@@ -52,7 +52,7 @@ def bench(
             "--concurrency",
             "-c",
             show_default="1",
-            help="Requests in flight: 8, or 1,2,4, or 1-64 for every doubling.",
+            help="Requests in flight (closed loop): 8, or 1,2,4, or 1-64 for every doubling.",
         ),
     ] = None,
     rate: Annotated[
@@ -60,45 +60,52 @@ def bench(
         typer.Option(
             "--rate",
             "-r",
-            help="Requests a second, whether there are answers or not (open loop), instead of --concurrency; "
-            "several as there.",
+            help="Requests per second, regardless of answers (open loop), instead of --concurrency; one or "
+            "several values.",
         ),
     ] = None,
-    duration: Annotated[float, typer.Option("--duration", "-d", help="Seconds of each load.", min=0.1)] = 5.0,
+    duration: Annotated[
+        float, typer.Option("--duration", "-d", help="Seconds to measure each load.", min=0.1)
+    ] = 5.0,
     warmup: Annotated[
-        float, typer.Option("--warmup", help="Seconds of load before anything counts.", min=0.0)
+        float, typer.Option("--warmup", help="Seconds of load before the measurement.", min=0.0)
     ] = 1.0,
-    batch_size: Annotated[int, typer.Option("--batch-size", "-b", help="Rows of a request.", min=1)] = 1,
+    batch_size: Annotated[int, typer.Option("--batch-size", "-b", help="Rows per request.", min=1)] = 1,
     shape: Annotated[
         list[str] | None,
-        typer.Option("--shape", help="Sizes of an input, without the batch: image:224,224,3; 1 where free."),
+        typer.Option(
+            "--shape",
+            help="Shape of an input without the batch: image:224,224,3. Free sizes are 1.",
+        ),
     ] = None,
     file: Annotated[
-        str | None, typer.Option("--input", "-i", help="Inputs by name: .npz, .json, or -.")
+        str | None,
+        typer.Option("--input", "-i", help="File with inputs by name: .npz, .json, or - (stdin)."),
     ] = None,
     zeros: Annotated[
-        bool, typer.Option("--zeros", help="Zeros or empty strings, not random values.")
+        bool, typer.Option("--zeros", help="Send zeros or empty strings instead of random values.")
     ] = False,
     as_text: Annotated[
-        bool, typer.Option("--json-body", help="Send values as JSON over HTTP, not as bytes.")
+        bool, typer.Option("--json-body", help="Over HTTP, send values as JSON instead of bytes.")
     ] = False,
     parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", help="Parameter of the requests: name=value.")
+        list[str] | None, typer.Option("--parameter", "-p", help="Request parameter: name=value.")
     ] = None,
     version: Annotated[str | None, typer.Option("--version", help="Version of the model.")] = None,
     processes: Annotated[
         int | None,
-        typer.Option("--processes", help="Processes that send; half as many as cores by default.", min=1),
+        typer.Option("--processes", help="Processes that send requests; by default, half the cores.", min=1),
     ] = None,
     connections: Annotated[
-        int, typer.Option("--connections", help="The most requests in flight of an open loop.", min=1)
+        int, typer.Option("--connections", help="Most requests in flight in an open loop.", min=1)
     ] = 256,
     poisson: Annotated[
-        bool, typer.Option("--poisson/--even", help="Whether an open loop's requests come at random.")
+        bool,
+        typer.Option("--poisson/--even", help="Intervals of an open loop: random or even."),
     ] = True,
-    picture: Annotated[Path | None, typer.Option("--picture", help="Draw into a PNG file.")] = None,
+    picture: Annotated[Path | None, typer.Option("--picture", help="Write a chart to this PNG file.")] = None,
     report: Annotated[
-        Path | None, typer.Option("--report", help="Write an HTML page that needs no other file.")
+        Path | None, typer.Option("--report", help="Write a report to this self-contained HTML file.")
     ] = None,
     url: UrlOption = None,
     token: TokenOption = None,
@@ -106,7 +113,7 @@ def bench(
     timeout: TimeoutOption = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Measure a model under load: rates, latencies, errors; exit code 1 if any request fails."""
+    """Measure rate, latency and errors of a model under load. Exit code 1 if any request fails."""
     _check_files(picture, report)
     where = remote(url, token, header)
     found = _levels(concurrency, rate, connections)

@@ -36,11 +36,9 @@ _STYLES: Final = {
 
 WorkspaceOption = Annotated[
     Path | None,
-    typer.Option(
-        "--workspace", "-w", help="New directory to leave the report, the log and the server's files in."
-    ),
+    typer.Option("--workspace", "-w", help="New directory for the report, the log and the server's files."),
 ]
-ZipOption = Annotated[bool, typer.Option("--zip/--no-zip", help="Also pack the report and the log.")]
+ZipOption = Annotated[bool, typer.Option("--zip/--no-zip", help="Also zip the report and the log.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
@@ -81,7 +79,7 @@ class _Report:
 def check(
     workspace: WorkspaceOption = None, zip_results: ZipOption = False, as_json: JsonOption = False
 ) -> None:
-    """Report on this machine, run the example, and say whether all is well (exit code 0) or not (1)."""
+    """Report on this machine and run an example. Exit code 0 if it works, 1 if not."""
     with _reporting("check", workspace, zip_results, as_json) as (report, show):
         _describe(report, show)
         show.findings(check_requirements())
@@ -93,7 +91,7 @@ def check(
 def env(
     workspace: WorkspaceOption = None, zip_results: ZipOption = False, as_json: JsonOption = False
 ) -> None:
-    """Report on this machine and whether it has what serving needs; nothing is started."""
+    """Report whether this machine has what serving needs, without starting anything."""
     with _reporting("env", workspace, zip_results, as_json) as (report, show):
         _describe(report, show)
         show.findings(check_requirements())

@@ -38,28 +38,33 @@ def show(
         str | None,
         typer.Argument(
             metavar="[MODULE:ATTRIBUTE]",
-            help="Also what this Triton's own code says; it is imported for that.",
+            help="Also show what the code of this App or Triton sets; the module is imported.",
         ),
     ] = None,
     host: Annotated[str | None, typer.Option("--host", help="Address of all endpoints.")] = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", envvar=CONFIG_VARIABLE, help="Configuration file, TOML or YAML, to read."),
+        typer.Option(
+            "--config",
+            envvar=CONFIG_VARIABLE,
+            help="Configuration file (TOML or YAML) instead of pytriton.yaml or pyproject.toml.",
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes that serve each model.", min=1)
     ] = None,
     log_level: Annotated[
-        str | None, typer.Option("--log-level", help="debug, info, warning or error (warning).")
+        str | None,
+        typer.Option("--log-level", help="Log level: debug, info, warning or error (warning)."),
     ] = None,
     only_given: Annotated[
-        bool, typer.Option("--given", help="Only options that somebody has given a value.")
+        bool, typer.Option("--given", help="Show only options that have been set.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the options as JSON.")] = False,
     *,
     server_options: Mapping[str, Any],
 ) -> None:
-    """Show every option: its value and where that comes from; takes the options of serve."""
+    """Show every option, its value and where the value comes from. Takes the options of serve."""
     layers = layers_of(server_options, host, config, app=target, workers=workers, log_level=log_level)
     code = None
     if target is not None:
@@ -79,7 +84,7 @@ def show(
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     commands = typer.Typer(
-        cls=Commands, rich_markup_mode="rich", help="What is configured.", no_args_is_help=True
+        cls=Commands, rich_markup_mode="rich", help="Show the configuration.", no_args_is_help=True
     )
     commands.command("show", cls=ListedOptions)(with_server_options(show))
     app.add_typer(commands, name="config")

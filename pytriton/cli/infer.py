@@ -34,7 +34,7 @@ _EXAMPLES: Final = "A value is JSON where it can be read as that, else text:\n\n
         ("s=hello  s='two words'", "text, for inputs of strings"),
         ("""s='["a", "b"]'""", "several texts"),
         ("-p times=2  -p loud=true", "parameters that are numbers, true or false"),
-        ("""-p mode=fast  -p 'mode="2"'""", "text, in quotes of JSON where it looks like those"),
+        ("""-p mode=fast  -p 'mode="2"'""", "text; quoted if it looks like those"),
     )
 )
 
@@ -45,13 +45,14 @@ def infer(
         list[str] | None,
         typer.Argument(
             metavar="NAME=VALUE",
-            help="Inputs. A value is JSON, text for an input of strings, @file (.npy, .npz, .json, an image, "
-            "text) or - for standard input. A model with one input needs no name, one value no brackets.",
+            help="Inputs. A value is JSON, text (for an input of strings), @file (.npy, .npz, .json, an "
+            "image or text), or - for standard input. The name may be omitted if the model has one "
+            "input, and the brackets around a single value.",
         ),
     ] = None,
     file: Annotated[
         str | None,
-        typer.Option("--input", "-i", help="Inputs by name: .npz, .json, or - for standard input."),
+        typer.Option("--input", "-i", help="File with inputs by name: .npz, .json, or - for standard input."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Save the results: .npz, .npy or .json.")
@@ -61,7 +62,7 @@ def infer(
         typer.Option(
             "--batch/--sample",
             show_default=False,
-            help="Whether inputs begin with the batch dimension; if they have one dimension more by default.",
+            help="Whether inputs have the batch dimension; by default, if they have one dimension more.",
         ),
     ] = None,
     version: Annotated[str | None, typer.Option("--version", help="Version of the model.")] = None,
@@ -70,14 +71,14 @@ def infer(
         typer.Option(
             "--parameter",
             "-p",
-            help="Parameter of the request: name=value; a number, true or false, else text.",
+            help="Request parameter: name=value. The value is a number, true, false or text.",
         ),
     ] = None,
     wanted: Annotated[
-        list[str] | None, typer.Option("--only", help="Name of an output to return; all by default.")
+        list[str] | None, typer.Option("--only", help="Output to return; all by default.")
     ] = None,
     white: Annotated[
-        float, typer.Option("--white", help="What white is in images for inputs of floating point.")
+        float, typer.Option("--white", help="Value of white when an image becomes a floating-point input.")
     ] = 1.0,
     url: UrlOption = None,
     token: TokenOption = None,
@@ -85,7 +86,7 @@ def infer(
     timeout: TimeoutOption = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Ask a model once; print the results, or save them."""
+    """Send one request to a model, and print or save the results."""
     if output is not None:
         results.check_path(output)
     where = remote(url, token, header)

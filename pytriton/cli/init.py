@@ -17,14 +17,15 @@ __all__ = ["add_to", "init"]
 
 def init(
     directory: Annotated[
-        Path, typer.Argument(metavar="[DIRECTORY]", help="Where to; it is made if there is none.")
+        Path,
+        typer.Argument(metavar="[DIRECTORY]", help="Directory of the project; created if missing."),
     ] = Path(),
     name: Annotated[
-        str | None, typer.Option("--name", help="Name of the project; that of the directory by default.")
+        str | None, typer.Option("--name", help="Name of the project; by default, that of the directory.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the files as JSON.")] = False,
 ) -> None:
-    """Write a small project to start from: an application, a client, tests, configuration."""
+    """Create a small project: an application, a client, tests and configuration."""
     files = create_project(directory, name)
     if as_json:
         print_json({"directory": str(directory.absolute()), "files": [file.name for file in files]})

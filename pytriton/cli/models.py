@@ -29,14 +29,14 @@ _SPARE: Final = (
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only this model, in detail.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show this model in detail.")] = None,
     url: UrlOption = None,
     token: TokenOption = None,
     header: HeaderOption = None,
     timeout: TimeoutOption = 10.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the models as JSON.")] = False,
 ) -> None:
-    """List the models of a server, or show one: state, versions, tensors, batches, statistics."""
+    """List the models of a server, or show one in detail: state, tensors, statistics."""
     where = remote(url, token, header)
     with Server(where.url, token=where.token, headers=where.headers, timeout_s=timeout) as server:
         found, notes = list_models(server, name)

@@ -26,8 +26,8 @@ UrlOption = Annotated[
         "-u",
         envvar="PYTRITON_URL",
         show_default=False,
-        help="Where the server is: localhost:8000, grpc://host:8001, https://host or grpcs://host. By "
-        "default the one that `pytriton serve` runs here, or http://localhost:8000.",
+        help="Address of the server: localhost:8000, grpc://host:8001, https://host or grpcs://host. By "
+        "default, the one that `pytriton serve` runs on this machine, else http://localhost:8000.",
     ),
 ]
 TokenOption = Annotated[
@@ -36,12 +36,12 @@ TokenOption = Annotated[
         "--token",
         envvar="PYTRITON_TOKEN",
         show_default=False,
-        help="Token of restricted endpoints; known of servers that `pytriton serve` runs here.",
+        help="Token for restricted endpoints; known for servers that `pytriton serve` runs on this machine.",
     ),
 ]
 HeaderOption = Annotated[
     list[str] | None,
-    typer.Option("--header", "-H", show_default=False, help="Header of every request: name=value."),
+    typer.Option("--header", "-H", show_default=False, help="Header to send with every request: name=value."),
 ]
 TimeoutOption = Annotated[
     float, typer.Option("--timeout", help="Seconds that a request may take.", min=0.001)

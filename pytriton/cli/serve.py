@@ -42,45 +42,47 @@ def serve(
         str | None,
         typer.Argument(
             metavar="MODULE:ATTRIBUTE",
-            help="An App, a Triton with models bound, or a function that returns one; of a module or of a "
-            "file.py. Without an attribute: app or triton. Without anything: what the configuration says.",
+            help="An App, a Triton with models bound, or a function that returns one, in a module or a "
+            "file.py. ATTRIBUTE is app or triton by default. Without the argument, the configuration "
+            "says what to serve.",
         ),
     ] = None,
     host: Annotated[
         str | None,
-        typer.Option("--host", help="Address of all endpoints; the loopback interface by default."),
+        typer.Option("--host", help="Address of all endpoints (127.0.0.1)."),
     ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
             "--config",
             envvar=CONFIG_VARIABLE,
-            help="Configuration file, TOML or YAML, instead of pytriton.yaml or pyproject.toml.",
+            help="Configuration file (TOML or YAML) instead of pytriton.yaml or pyproject.toml.",
         ),
     ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", help="Processes that serve each model; threads of this one by default.", min=1
+            "--workers", help="Worker processes per model; by default, threads of this process.", min=1
         ),
     ] = None,
     log_level: Annotated[
-        str | None, typer.Option("--log-level", help="debug, info, warning or error (warning).")
+        str | None,
+        typer.Option("--log-level", help="Log level: debug, info, warning or error (warning)."),
     ] = None,
     reload: Annotated[
-        bool, typer.Option("--reload", help="Serve anew when files change; for development.")
+        bool, typer.Option("--reload", help="Reload when files change; for development.")
     ] = False,
     reload_dir: Annotated[
         list[Path] | None,
-        typer.Option("--reload-dir", help="Where files are watched instead of the current directory."),
+        typer.Option("--reload-dir", help="Directory to watch instead of the current one."),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Say where it answers and what it serves as one line of JSON.")
+        bool, typer.Option("--json", help="Print addresses and models as one line of JSON.")
     ] = False,
     *,
     server_options: Mapping[str, Any],
 ) -> None:
-    """Serve what a module names, until Ctrl-C."""
+    """Serve the models of an App or a Triton until Ctrl-C."""
     layers = layers_of(server_options, host, config, app=target, workers=workers, log_level=log_level)
     layers.config()  # refuses what does not fit together
     if reload and standby.watched is None:

@@ -38,22 +38,22 @@ def top(
             "--metrics-url",
             envvar="PYTRITON_METRICS_URL",
             show_default=False,
-            help="Where its metrics are; http://host:8002/metrics by default.",
+            help="Address of the metrics; http://host:8002/metrics by default.",
         ),
     ] = None,
     interval: Annotated[
-        float, typer.Option("--interval", "-n", help="Seconds between looks.", min=0.1)
+        float, typer.Option("--interval", "-n", help="Seconds between refreshes.", min=0.1)
     ] = 1.0,
-    once: Annotated[bool, typer.Option("--once", help="Print one view and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print one view and exit.")] = False,
     count: Annotated[
-        int | None, typer.Option("--count", help="End after so many views.", min=1, show_default=False)
+        int | None, typer.Option("--count", help="Exit after this many views.", min=1, show_default=False)
     ] = None,
     token: TokenOption = None,
     header: HeaderOption = None,
     timeout: TimeoutOption = 5.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each view.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per view.")] = False,
 ) -> None:
-    """Watch a server: requests, batches, times, workers, memory, errors."""
+    """Show a live view of a server: requests, batches, times, workers, memory, errors."""
     if metrics_url is not None and not metrics_url.startswith(("http://", "https://")):
         raise Failure(f"--metrics-url: expected http:// or https://, got {metrics_url!r}.", BAD_INPUT)
     where = remote(url, token, header)
