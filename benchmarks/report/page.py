@@ -13,12 +13,12 @@ __all__ = ["page"]
 _INTRODUCTION = """\
 # How fast it is
 
-`python -m benchmarks page` writes this page; do not edit it. [benchmarks](../benchmarks/README.md) says
-what is measured, and how to do it on a machine of your own.
+This page is written by `python -m benchmarks page`; do not edit it. [benchmarks](../benchmarks/README.md)
+explains what is measured, and how to measure it on your own machine.
 
-Each server answers with its input. All of them take turns within each round, so both sides of a ratio saw the
-same machine; a cell has the median of the rounds, and in brackets the lowest and the highest. The C++ no-op
-backend is Triton with no Python at all: nothing in Python that Triton serves can be faster.
+Each server returns its input. The servers take turns within each round, so both sides of a ratio saw the same
+machine. A cell has the median of the rounds with the lowest and the highest in brackets. The C++ no-op
+backend is Triton without any Python: nothing in Python that Triton serves can be faster.
 """
 _PICTURE = "![Requests per second, the C++ no-op backend being 1]({picture})"
 
@@ -28,19 +28,23 @@ def page(results: Results, picture: str | None) -> str:
     sections = [
         (
             "Requests per second",
-            "This package over each of the others; above 1 it is the faster one.",
+            "This package divided by each of the others; above 1, this package is faster.",
             by_load(results, lambda load, subject: ratio_cell(results, load, subject, "rate")),
         ),
         (
             "CPU time for a request",
-            "Of all server-side processes, this package over each of the others; below 1 it needs less.",
+            "This package divided by each of the others, all server-side processes; below 1, it needs less.",
             by_load(
                 results, lambda load, subject: ratio_cell(results, load, subject, "server_cpu_s_per_1000")
             ),
         ),
-        ("Bytes copied", "Counted bytes over the bytes of the tensors.", copies_table(results)),
-        ("Start, stop, memory", "One model; memory is PSS, idle, after one request.", lives_table(results)),
-        ("What was to be reached", "", targets_table(results)),
+        ("Bytes copied", "Bytes counted, divided by the bytes of the tensors.", copies_table(results)),
+        (
+            "Start, stop, memory",
+            "One model. Memory is PSS, idle, after one request.",
+            lives_table(results),
+        ),
+        ("Targets", "", targets_table(results)),
     ]
     parts = [_INTRODUCTION, _machine(results)]
     if picture is not None:
