@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pytriton.client._core.texts import check_text
+from pytriton.client._texts import check_text
 from pytriton.client.exceptions import PyTritonClientValueError
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ import pytriton.client
 ROOT: Final = Path(pytriton.client.__file__).parent
 LAYERS: Final = (
     {"exceptions"},
+    {"_texts"},
     {"auth", "options", "warnings"},
     {"_core", "_threads"},
     {"_http", "_grpc"},

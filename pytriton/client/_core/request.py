@@ -13,8 +13,8 @@ from pytriton.client._core import advice
 from pytriton.client._core.config import UNLIMITED
 from pytriton.client._core.operations import ParameterValue
 from pytriton.client._core.tensors import Array, as_array
-from pytriton.client._core.texts import check_text
 from pytriton.client._core.tracing import with_span
+from pytriton.client._texts import check_text
 from pytriton.client.exceptions import (
     PyTritonClientInputError,
     PyTritonClientModelDoesntSupportBatchingError,
