@@ -355,6 +355,8 @@ def test_without_any_worker_requests_wait_and_then_are_refused(
     assert status.pid is not None
     os.kill(status.pid, signal.SIGKILL)
     wait_until(lambda: server.triton.workers("m")[0].state is WorkerState.STARTING, "the next one")
+    # The server has seen by itself that the first one is gone.
+    wait_until(lambda: server.get("/v2/models/m/ready").status != 200, "a model without workers")
     reply = server.infer("m", {"inputs": [_input("x", "FP32", 1.0)]})
     assert reply.status == 503
     assert "the model has no worker" in reply.error
