@@ -72,12 +72,33 @@ class RemoteRun(Run):
         self._mark_path = workspace.path / MARK
 
     def server_failure(self) -> PyTritonRuntimeError | None:
-        """Why the server does not run, if it does not."""
+        """Why the server does not serve the models, if it does not."""
+        if (failure := self._why_not_live()) is not None:
+            return failure
+        try:
+            lost = [name for name, is_there in self._look_for_models().items() if not is_there]
+        except PyTritonServerError as error:
+            return error
+        if not lost:
+            return None
+        return PyTritonServerError(
+            f'The Triton server at {self._server.url} no longer has model "{lost[0]}": it has been started '
+            "anew, or somebody has unloaded the model. Start this program again to load it."
+        )
+
+    def _why_not_live(self) -> PyTritonRuntimeError | None:
         try:
             self._server.check_live(_ASK_TIMEOUT_S)
         except PyTritonServerError as error:
             return error
         return None
+
+    def _look_for_models(self) -> dict[str, bool]:
+        """Whether the server has the models, by name."""
+        names = {binding.name for binding in self.bindings}
+        there = {name: self._server.has_model(name, _ASK_TIMEOUT_S) for name in sorted(names)}
+        # One that has been unbound meanwhile is not missed.
+        return {name: there[name] for name in sorted({binding.name for binding in self.bindings} & names)}
 
     def load(self, bindings: Sequence[Binding]) -> None:
         """Serve models; if one cannot be, none of them is."""
@@ -167,8 +188,9 @@ class RemoteRun(Run):
             unloaded: set[str] = set()
             for name in sorted({binding.name for binding in self.bindings}):
                 try:
-                    self._server.unload(name, _LOAD_TIMEOUT_S)
-                    unloaded.add(name)
+                    if self._server.has_model(name, _ASK_TIMEOUT_S):
+                        self._server.unload(name, _LOAD_TIMEOUT_S)
+                        unloaded.add(name)
                 except PyTritonServerError as error:
                     LOGGER.warning("%s", error)
             going = [binding for binding in self.bindings if binding.name in unloaded]
@@ -182,7 +204,7 @@ class RemoteRun(Run):
     def _wait_live(self) -> None:
         deadline = time.monotonic() + DEFAULT_TRITON_STARTUP_TIMEOUT_S
         while not self._was_live:
-            failure = self.server_failure()
+            failure = self._why_not_live()
             if failure is None:
                 self._was_live = True
                 return
@@ -273,7 +295,7 @@ class RemoteRun(Run):
                 break
             if now > next_look:
                 next_look = now + _FAIL_TIMEOUT_S
-                if self.server_failure() is not None:
+                if self._why_not_live() is not None:
                     return []
             time.sleep(_DRAIN_POLL_S)
         return left

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from pytriton.server.locate import locate_backends, locate_server
 from pytriton.serving import remote_run
 from pytriton.triton import RemoteTriton, TritonSecurityConfig
 from tests.helpers.gate import Gate, wait_for_queue, wait_until
-from tests.helpers.server import LOCAL, Address, Server, free_ports
+from tests.helpers.processes import server_of, servers_of
+from tests.helpers.server import LOCAL, OPEN, Address, Server, free_ports
 from tests.helpers.tls import make_certificates, tls_in_front_of
 from tests.helpers.vectors import TIMEOUT_S, Pending, answer, document, gated, outputs, times
 from tests.helpers.vectors import vector_model as model
@@ -298,6 +300,29 @@ def test_end_of_the_server_ends_serve(stock: Callable[..., StockServer]) -> None
     thread.join()
     assert "does not answer" in str(errors[0])
     assert not remote.is_alive()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_server_that_was_started_again_ends_serve(serve: Callable[..., Server], scheme: str) -> None:
+    server = serve(model("own", times(5)), security_config=OPEN)
+    remote = RemoteTriton(url_of(server, scheme))
+    model("m", times(2)).bind_to(remote)
+    remote.connect()
+    assert answer(server, "m", 1) == [2]
+    killed = server_of(os.getpid())
+    os.kill(killed, signal.SIGKILL)
+
+    def is_there_again() -> bool:
+        with contextlib.suppress(OSError):
+            return servers_of(os.getpid()) not in ([], [killed]) and is_ready(server)
+        return False
+
+    wait_until(is_there_again, "a server that is ready again")
+    begin = time.monotonic()
+    with pytest.raises(PyTritonServerError, match='no longer has model "m": it has been started anew'):
+        remote.serve()
+    assert time.monotonic() - begin < TIMEOUT_S / 2, "it waited for requests that nobody has"
+    assert answer(server, "own", 1) == [5]
 
 
 @pytest.mark.parametrize("url", ["ftp://a", "http://", "a:b", "http://a:0", "http://a b", "http://a:99999"])
