@@ -58,6 +58,7 @@ _NO_CONNECTION: Final = (
 _NEVER_CONNECTED: Final = ("failed to connect", "resolution", "errors resolving")
 _NOT_HTTP2: Final = ("http1.x", "http/1.", "failed parsing http/2", "expected settings frame", "ssl routines")
 CONNECTING: Final = "connecting to"
+_REFUSED: Final = "connection refused: nothing listens there; is the server running, and on this port?"
 _UNTRUSTED: Final = ("certificate verify failed", "certificate_verify_failed", "hostname mismatch")
 
 
@@ -87,6 +88,8 @@ def from_grpc_status(name: str, details: str, what: str, target: str) -> PyTrito
             sent = not any(sign in lowered for sign in _NEVER_CONNECTED)
             broken = f"the connection to {target} broke before the answer"
             stage = broken if sent else f"no connection to {target}"
+            if not sent and "connection refused" in lowered:
+                details = _REFUSED
             return PyTritonClientConnectionError(f"{what}: {stage}: {details}", sent)
     if name in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         return PyTritonClientAccessDeniedError(f"{what}: access denied: {details}. {advice.TOKEN}")
@@ -175,7 +178,7 @@ def from_http_failure(
 
 def _describe(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
-        return "connection refused: nothing listens there; is the server running, and on this port?"
+        return _REFUSED
     # Of a module that is not loaded for nothing.
     if type(error).__name__ in ("SSLEOFError", "SSLZeroReturnError"):
         return "the server ended the handshake of TLS; does it speak TLS on this port?"

@@ -67,5 +67,7 @@ def test_headers_that_are_bytes_to_grpc() -> None:
 def test_a_connection_that_breaks_is_no_connection_that_never_was() -> None:
     broken = from_grpc_status("UNAVAILABLE", "Stream removed (Socket closed)", "m", "grpc://x:1")
     assert str(broken).startswith("m: the connection to grpc://x:1 broke before the answer: Stream removed")
+    refused = from_grpc_status("UNAVAILABLE", "failed to connect: Connection refused", "m", "grpc://x:1")
+    assert str(refused).endswith("nothing listens there; is the server running, and on this port?")
     never = from_grpc_status("UNAVAILABLE", "failed to connect to all addresses", "m", "grpc://x:1")
     assert str(never).startswith("m: no connection to grpc://x:1: failed to connect")
