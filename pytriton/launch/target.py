@@ -28,8 +28,8 @@ class TargetError(PyTritonValidationError):
 class UserCodeError(Exception):
     """The user's code raised; the cause says what, with a traceback that begins in that code."""
 
-    def __init__(self, doing: str, cause: BaseException) -> None:
-        super().__init__(f"{doing} failed: {type(cause).__name__}: {cause}")
+    def __init__(self, doing: str, cause: BaseException, advice: str = "") -> None:
+        super().__init__(f"{doing} failed: {type(cause).__name__}: {cause}{advice}")
         self.__cause__ = cause
 
 
@@ -48,7 +48,16 @@ def import_target(text: str, directory: Path) -> Any:
     place, _, attribute = text.partition(":")
     if not place or (":" in text and not attribute) or ":" in attribute:
         raise TargetError(f"{text!r} names nothing to serve: {_EXPECTED}.")
-    module = _import(*_module_of(place, directory))
+    try:
+        module = _import(*_module_of(place, directory))
+    except UserCodeError as error:
+        cause = error.__cause__
+        dotted = ".".join(Path(place).with_suffix("").parts)
+        is_relative = isinstance(cause, ImportError) and "relative import" in str(cause)
+        if cause is not None and is_relative and place.endswith(".py") and "/" not in dotted:
+            advice = f"; name it as a module instead: pytriton serve {dotted}{text[len(place) :]}"
+            raise UserCodeError(f'Importing "{place}"', cause, advice) from cause
+        raise
     if not attribute:
         return _by_default_name(module, place)
     found: Any = module

@@ -116,6 +116,14 @@ def test_the_traceback_is_that_of_the_users_code(
     assert [Path(frame.filename).name for frame in frames] == ["probe_broken.py"] * bool(text != "x =")
 
 
+def test_a_file_with_relative_imports_is_named_by_its_package(module: Callable[[str, str], Path]) -> None:
+    module("probe_package/__init__.py", "")
+    directory = module("probe_package/main.py", "from .parts import app")
+    with pytest.raises(UserCodeError) as raised:
+        load_triton("probe_package/main.py:app", directory)
+    assert str(raised.value).endswith("name it as a module instead: pytriton serve probe_package.main:app")
+
+
 @pytest.mark.parametrize(
     "text",
     [
