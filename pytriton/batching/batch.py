@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
@@ -27,7 +28,7 @@ def batch(function: Callable[..., Any]) -> Callable[..., Any]:
     It returns a dict of arrays, or a list or tuple of them in the order of the declared outputs. The first
     dimension of each is the size of the whole batch; every request gets its part.
     """
-    wrapper = wrap(function, _enter, _responses)
+    wrapper = wrap(function, functools.partial(_enter, function), _responses)
     mark_whole(wrapper, Direct(function, finish_batch))
     return wrapper
 
@@ -73,9 +74,23 @@ class BatchResult(Sequence[dict[str, Array]]):
         return self._parts
 
 
-def _enter(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    *bound, requests = args
-    return Call(bound, (), {**kwargs, **_inputs(requests)}, requests, batch_spans(requests))
+def _enter(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    try:
+        *bound, requests = args
+        inputs = _inputs(requests)
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        if args and _are_requests(args[-1]):
+            raise
+        name = getattr(function, "__name__", "function")
+        raise PyTritonValidationError(
+            f"A function with @batch is called with a list of requests. To call {name} with arrays, as in a "
+            f"test, use {name}.__wrapped__(...)."
+        ) from error
+    return Call(bound, (), {**kwargs, **inputs}, requests, batch_spans(requests))
+
+
+def _are_requests(value: Any) -> bool:
+    return isinstance(value, Sequence) and all(isinstance(request, (Request, Mapping)) for request in value)
 
 
 def _inputs(requests: Sequence[Request]) -> Mapping[str, Array]:

@@ -305,7 +305,8 @@ class ResultWriter:
             return response.data
         raise ValueError(
             f'model "{self._model}": the function returned a list with an object of type '
-            f"{type(response).__qualname__}; expected a dict of numpy arrays by output name."
+            f"{type(response).__qualname__}; expected a dict of numpy arrays by output name. A function "
+            "gets a list of requests and returns a dict for each; with @batch it gets and returns arrays."
         )
 
     def _check_undeclared(self, name: Any) -> None:

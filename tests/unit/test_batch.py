@@ -23,6 +23,23 @@ from tests.helpers.serving import describe_model
 Outputs = dict[str, Array]
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda function: function(np.ones((2, 1))),
+        lambda function: function([[1.0]]),
+        lambda function: function([1.0, 2.0]),
+        lambda function: function(x=np.ones((2, 1))),
+        lambda function: function(3),
+    ],
+)
+def test_calling_it_with_arrays_says_how(call: Callable[[Any], Any]) -> None:
+    function = batch(twice)
+    with pytest.raises(PyTritonValidationError, match=r"list of requests.*twice\.__wrapped__\(\.\.\.\)"):
+        call(function)
+    np.testing.assert_array_equal(inspect.unwrap(function)(x=np.ones(2))["y"], 2)
+
+
 def twice(x: Array) -> Outputs:
     return {"y": 2 * x}
 

@@ -164,7 +164,9 @@ def test_results_that_are_refused(result: Any, words: str) -> None:
 @pytest.mark.parametrize("response", [None, [ROW], ROW])
 def test_responses_that_are_no_dicts(response: Any) -> None:
     with serving(lambda _: [response]) as served:
-        assert f"object of type {type(response).__name__}; expected a dict" in served.echo(ROW).error(0)
+        said = served.echo(ROW).error(0)
+    assert f"object of type {type(response).__name__}; expected a dict" in said
+    assert "with @batch it gets and returns arrays" in said
 
 
 def test_names_that_are_no_strings() -> None:
