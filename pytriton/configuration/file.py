@@ -41,13 +41,12 @@ def find_config_file(directory: Path) -> ConfigFile | None:
 
 
 def read_config_file(path: Path) -> ConfigFile:
-    """Read a file: TOML (a pyproject.toml's [tool.pytriton], else the whole file) or YAML."""
+    """Read a file: YAML, or TOML, of which the table [tool.pytriton] counts if there is one."""
     if path.suffix == ".toml":
-        if path.name == _PROJECT:
-            table = _table_of(path)
-            if table is None:
-                raise PyTritonValidationError(f"{path} has no table [tool.pytriton].")
+        if (table := _table_of(path)) is not None:
             return ConfigFile(path, parsed(table, f"{path} [tool.pytriton]"))
+        if path.name == _PROJECT:
+            raise PyTritonValidationError(f"{path} has no table [tool.pytriton].")
         return ConfigFile(path, parsed(_read_toml(path), str(path)))
     if path.suffix in (".yaml", ".yml"):
         return ConfigFile(path, parsed(_read_yaml(path), str(path)))

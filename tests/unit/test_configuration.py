@@ -97,3 +97,8 @@ def test_says_what_is_wrong_with_a_file(tmp_path: Path, name: str, text: str, me
 def test_a_toml_file_of_its_own_needs_no_table(tmp_path: Path) -> None:
     (tmp_path / "server.toml").write_text("http_port = 9000\n")
     assert read_config_file(tmp_path / "server.toml").values == {"http_port": 9000}
+
+
+def test_a_toml_file_of_its_own_may_have_the_table(tmp_path: Path) -> None:
+    (tmp_path / "server.toml").write_text("[tool.pytriton]\nhttp_port = 9000\n")
+    assert read_config_file(tmp_path / "server.toml").values == {"http_port": 9000}
