@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -100,7 +101,7 @@ def _table(settings: Sequence[Setting]) -> Table:
             Text(setting.option.name, "" if setting.source != DEFAULT else "dim"),
             Text(_value_text(setting), style),
             Text(setting.source, style),
-            Text(setting.where, "dim"),
+            Text(_where_text(setting), "dim"),
         )
     return table
 
@@ -111,6 +112,11 @@ def _value_text(setting: Setting) -> str:
     if isinstance(setting.value, list):
         return "\n".join(setting.value)
     return str(setting.value).lower() if isinstance(setting.value, bool) else str(setting.value)
+
+
+def _where_text(setting: Setting) -> str:
+    here = f"{Path.cwd()}{os.sep}"
+    return setting.where.removeprefix(here) if setting.source == "file" else setting.where
 
 
 def _as_dict(setting: Setting) -> dict[str, Any]:

@@ -241,7 +241,7 @@ def test_config_show_says_where_values_come_from(service: Path) -> None:
     assert result.returncode == 0, result.stderr
     rows = [line.split() for line in result.stdout.splitlines()[2:]]
     assert rows == [
-        ["id", "f", "file", str(service / "pyproject.toml")],
+        ["id", "f", "file", "pyproject.toml"],
         ["http_address", "127.0.0.1", "command", "pytriton", "serve"],
         ["http_port", "4", "argument", "--http-port"],
         ["grpc_address", "127.0.0.1", "command", "pytriton", "serve"],
