@@ -17,18 +17,21 @@ _HEAD: Final = f"""\
 
 <!-- Written by `python scripts/server_options.py` from the fields of TritonConfig; edit those. -->
 
-Every option of the Triton server that makes sense here is a field of `pytriton.triton.TritonConfig`:
+Every option of the Triton server that is useful here is a field of `pytriton.triton.TritonConfig`:
 
 ```python
 Triton(config=TritonConfig(http_port=9000, cache_config=["local,size=1048576"]))
 ```
 
-All fields are keywords and may be left out; what is left out is the server's choice, named in parentheses
-below. A field can also be given in the environment, in a variable that is called like it in capitals after
-`{ENVIRONMENT_PREFIX}`: `{ENVIRONMENT_PREFIX}HTTP_PORT=9000`. A list there is one variable with one entry,
-or one variable for each entry, with `_0`, `_1` and so on at the end. A field wins over the environment.
+All fields are optional keyword arguments. If a field is not given, the server's default applies; it is shown
+below in parentheses.
 
-The type `bool` takes `true`, `1`, `yes`, `on` and their opposites where it is written as text.
+You can also set a field in the environment. Its variable has the prefix `{ENVIRONMENT_PREFIX}` and
+the name of the field in capitals, as in `{ENVIRONMENT_PREFIX}HTTP_PORT=9000`. Give a list as one variable
+with a single entry, or as one variable per entry, with `_0`, `_1` and so on at the end. A field in code
+overrides the environment.
+
+As text, the type `bool` accepts `true`, `1`, `yes`, `on` and their opposites.
 
 | Field | Type | Flag of the server | Meaning |
 | --- | --- | --- | --- |
