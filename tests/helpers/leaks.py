@@ -41,7 +41,8 @@ def no_leaks(*homes: Path) -> Iterator[None]:
 
 
 def _everything(homes: tuple[Path, ...]) -> set[str]:
-    found = {f"thread {thread.name} {thread.ident}" for thread in _threads()}
+    # Not by its ident, which a thread that is being started has yet to get.
+    found = {f"thread {thread.name} {id(thread):#x}" for thread in _threads()}
     found.update(f"child process {pid}" for pid in children(os.getpid()))
     found.update(f"descriptor {number} {target}" for number, target in _descriptors())
     if len(mappings := list(_mappings())) > len(_workers()):

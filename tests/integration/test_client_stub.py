@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pytriton.app.stub import client_stub
 from pytriton.client.exceptions import PyTritonClientError
 from pytriton.testing import TestClient, TestServer, serving
 from tests.helpers.applications import app
+from tests.helpers.gate import wait_until
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -40,7 +42,15 @@ def stub(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def source(request: pytest.FixtureRequest, stub: Any, module_leaves_nothing: None) -> Iterator[Any]:
     with TestClient(app) if request.param == "none" else serving(app) as source:
         list(stub.RTokens(source)("a"))  # its event loop stays as long as the model
+        if isinstance(source, TestClient):
+            wait_until(lambda: all_connected(source), "the workers of all models")
         yield source
+
+
+def all_connected(client: TestClient) -> bool:
+    # Workers are warm a moment before they are connected, which takes a thread that stays.
+    threads = {thread.name for thread in threading.enumerate()}
+    return threads >= {f"pytriton-test-{model.label[0]}" for model in client._models or ()}
 
 
 def test_arrays(source: TestServer, stub: Any) -> None:

@@ -288,7 +288,7 @@ FAULTS: dict[str, tuple[Callable[..., Any], str]] = {
     "chain": (chain, "KeyError: 'the first'"),
     "cycle": (group, "ValueError: in a cycle"),
     "huge_message": (raising(ValueError, "x" * 50_000_000 + "the end"), "the end"),
-    "surrogates": (raising(ValueError, "\ud800 and \0 and \x1b"), "ValueError: ? and "),
+    "surrogates": (raising(ValueError, "\ud800 and \0 and \x1b"), "ValueError: \\ud800 and \\0 and \x1b"),
     "no_words": (raising(ErrorWithoutWords), "ErrorWithoutWords"),
     "bad_repr": (raising(ErrorWithBadRepr), "ErrorWithBadRepr"),
     "system_exit": (raising(SystemExit, 3), "SystemExit: 3"),
