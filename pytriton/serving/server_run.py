@@ -142,12 +142,10 @@ class ServerRun(Run):
                     loading.begin(new.name)
                     loading.wait(new.name)
                 except BaseException:
-                    if not loading.has_succeeded(new.name):
-                        stop_workers([new])
+                    if loading.has_succeeded(new.name):  # it serves: there is no way back to the old one
+                        self.take_place(old, new, trouble)
+                    else:
                         self.repository.restore(saved)
-                        raise
-                    # It serves already, so that there is no way back to the old one.
-                    self.take_place(old, new, trouble)
                     raise
                 self.take_place(old, new, trouble)
         except BaseException:
